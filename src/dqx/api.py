@@ -1,0 +1,364 @@
+"""What a user writes and runs: `check`, `Context`, `VerificationSuite`."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from dqx import plugins
+from dqx.common import (
+    ConfigurationError,
+    DQXError,
+    ResultKey,
+    ResultValue,
+    SqlDataSource,
+    StoreError,
+    SuiteInfo,
+    SuiteRun,
+    check_severity,
+    verdict_of,
+)
+from dqx.engine.collect import CheckProducer, Context, DecoratedCheck, check, check_name, collect
+from dqx.engine.evaluate import Evaluation
+from dqx.engine.plan import Plan, Symbol, make_plan
+from dqx.engine.sweep import scan_datasets
+from dqx.engine.symbols import describe_symbols, scanned_values, stored_metrics
+from dqx.provider import MetricProvider
+from dqx.publish import Publication, publish
+from dqx.telemetry import tracing
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from dqx.common import Analyzer, AssertionResult, SymbolInfo
+    from dqx.orm.records import SnapshotState
+    from dqx.orm.repositories import MetricDB
+    from dqx.plugins import PluginManager
+
+__all__ = ["CheckProducer", "Context", "DecoratedCheck", "VerificationSuite", "check"]
+
+logger = logging.getLogger(__name__)
+
+_GRACE_MIN = timedelta(minutes=15)
+_TIMEOUT = timedelta(hours=1)
+
+
+class VerificationSuite:
+    """Checks that are run together, on a store that keeps what they found.
+
+    Args:
+        checks: Functions of `(mp, ctx)`, decorated with `@check` or plain.
+        db: Where runs, results and metrics are kept.
+        name: What the suite is called in results, telemetry and alerts.
+        plugin_config: Settings for plugins, by the name of each.
+        every: How often the suite should run; what is later than `every + grace` is late.
+        grace: How late a run may be: a quarter of `every` unless given, and at least 15 minutes.
+        timeout: How long the scans of a run may take in all.
+        fail_on: The lowest severity at which a failed assertion fails the suite (P1: P0 and P1 do).
+        owner: Who answers for the suite, and for assertions that name nobody else.
+        runbook_url: What to do when the suite is late or fails.
+        label_tags: The tags of a run that become labels of its telemetry; runs that differ in them are
+            different series.
+        plugins_allow: The only plugins to load, by name; None for all that are installed.
+        plugins_deny: Plugins not to load.
+        plugins_timeout: Seconds for all plugins together.
+
+    Raises:
+        ConfigurationError: When there is no check, no name, or an argument is not what it should be.
+    """
+
+    def __init__(
+        self,
+        checks: Sequence[CheckProducer | DecoratedCheck],
+        db: MetricDB,
+        name: str,
+        plugin_config: dict[str, dict[str, Any]] | None = None,
+        *,
+        every: timedelta | None = None,
+        grace: timedelta | None = None,
+        timeout: timedelta = _TIMEOUT,
+        fail_on: str = "P1",
+        owner: str | None = None,
+        runbook_url: str | None = None,
+        label_tags: Sequence[str] = ("env",),
+        plugins_allow: Sequence[str] | None = None,
+        plugins_deny: Sequence[str] | None = None,
+        plugins_timeout: float = 30.0,
+    ) -> None:
+        if not isinstance(name, str) or not name.strip():
+            raise ConfigurationError("the name of a suite cannot be empty", name)
+        where = f"suite '{name.strip()}'"
+        if not checks:
+            raise ConfigurationError(f"{where} has no checks; it needs one at least")
+        for producer in checks:
+            check_name(producer)
+        for option, duration in (("every", every), ("grace", grace), ("timeout", timeout)):
+            _refuse_duration(where, option, duration)
+        self._checks = tuple(checks)
+        self._db = db
+        self._name = name.strip()
+        self._plugin_config = plugin_config
+        self._label_tags = tuple(label_tags)
+        self._plugins_allow = plugins_allow
+        self._plugins_deny = plugins_deny
+        self._plugins_timeout = plugins_timeout
+        self._plugin_manager: PluginManager | None = None
+        self._last_run: SuiteRun | None = None
+        self._scanning: tuple[str, Analyzer] | None = None
+        default_grace = max((every or timedelta()) / 4, _GRACE_MIN)
+        self.info = SuiteInfo(
+            name=self._name,
+            every_s=None if every is None else every.total_seconds(),
+            grace_s=(default_grace if grace is None else grace).total_seconds(),
+            timeout_s=timeout.total_seconds(),
+            fail_on=check_severity(fail_on, f"{where}: fail_on"),
+            owner=owner,
+            runbook_url=runbook_url,
+        )
+
+    @property
+    def name(self) -> str:
+        """Return the suite's name."""
+        return self._name
+
+    @property
+    def db(self) -> MetricDB:
+        """Return the suite's store."""
+        return self._db
+
+    @property
+    def scanning(self) -> tuple[str, float | None] | None:
+        """Return the dataset that is being scanned and how much is done (0 to 1, None if unknown), or None.
+
+        Made to be asked by another thread, as a progress bar does.
+        """
+        scanning = self._scanning
+        return None if scanning is None else (scanning[0], scanning[1].progress())
+
+    def override(
+        self,
+        *,
+        db: MetricDB | None = None,
+        fail_on: str | None = None,
+        timeout: timedelta | None = None,
+        plugin_config: Mapping[str, Mapping[str, Any]] | None = None,
+        label_tags: Sequence[str] | None = None,
+        plugins_allow: Sequence[str] | None = None,
+        plugins_deny: Sequence[str] | None = None,
+        plugins_timeout: float | None = None,
+    ) -> None:
+        """Take over settings from outside, as the command line has them; None leaves the suite's own.
+
+        A plugin's settings are joined key by key, and the suite's own win.
+        """
+        where = f"suite '{self._name}'"
+        _refuse_duration(where, "timeout", timeout)
+        if db is not None:
+            self._db = db
+        if fail_on is not None:
+            self.info = replace(self.info, fail_on=check_severity(fail_on, f"{where}: fail_on"))
+        if timeout is not None:
+            self.info = replace(self.info, timeout_s=timeout.total_seconds())
+        if plugin_config:
+            own = self._plugin_config or {}
+            self._plugin_config = {
+                name: {**plugin_config.get(name, {}), **own.get(name, {})}
+                for name in {**plugin_config, **own}
+            }
+        if label_tags is not None:
+            self._label_tags = tuple(label_tags)
+        self._plugins_allow = self._plugins_allow if plugins_allow is None else plugins_allow
+        self._plugins_deny = self._plugins_deny if plugins_deny is None else plugins_deny
+        self._plugins_timeout = self._plugins_timeout if plugins_timeout is None else plugins_timeout
+
+    def run(
+        self,
+        datasources: Mapping[str, SqlDataSource] | Sequence[SqlDataSource],
+        key: ResultKey,
+        *,
+        allow_future: bool = False,
+    ) -> SuiteRun:
+        """Plan, scan each dataset once, evaluate, store, and hand the verdict to the plugins.
+
+        Args:
+            datasources: The data by name, or a list of sources that have names.
+            key: The day that the run is about, and its tags.
+            allow_future: Accept a key date later than tomorrow (UTC).
+
+        Returns:
+            The run, whatever its verdict; bad data raises nothing. Call `raise_for_verdict()` on it to fail
+            a task.
+
+        Raises:
+            ConfigurationError: When the suite, the key or a plugin that is required is not right; nothing
+                was read.
+            StoreError: When the store cannot be opened, or cannot take note that the run started.
+        """
+        sources = _by_name(datasources)
+        started_at, started = _now(), time.perf_counter()
+        _refuse_key(key, started_at, allow_future=allow_future)
+        assertions = collect(self._checks, MetricProvider(), self._name, self._db)
+        assertions = [a if a.owner else replace(a, owner=self.info.owner) for a in assertions]
+        plan = make_plan(assertions, sources)
+        manager = self._get_plugin_manager()
+        manager.prepare(self._plugin_config)
+
+        run_id = uuid.uuid4().hex
+        with tracing.run_suite(self._name, run_id, key.yyyy_mm_dd) as span:
+            self._db.start_run(run_id, self.info, key, started_at)
+            state = self._db.snapshot(self._name, self._labels(key), self._label_tags, key.yyyy_mm_dd)
+            history = self._history(plan, key)
+            deadline = started + self.info.timeout_s
+            reports = scan_datasets(plan, sources, key, started_at, deadline, self._watch)
+            values = {**history, **scanned_values(plan, reports)}
+            only = next(iter(sources)) if len(sources) == 1 else None
+            results = Evaluation(self._name, key, values, only, _now).decide(assertions)
+            symbols = describe_symbols(plan, reports, values, self._name, key)
+            run = SuiteRun(
+                run_id=run_id,
+                suite=self._name,
+                key=key,
+                verdict=verdict_of(results, self.info.fail_on),
+                results=tuple(results),
+                symbols=tuple(symbols.values()),
+                datasets=tuple(report.run for report in reports.values()),
+                started_at=started_at,
+                duration_s=time.perf_counter() - started,
+                fail_on=self.info.fail_on,
+            )
+            failing_since = _failing_since(run, state)
+            run = self._store(run, symbols, failing_since)
+            tracing.end_run(span, run)
+            publication = Publication(run, self.info, self._labels(key), state, failing_since, span)
+            run = publish(manager, publication, self._plugin_config, self._db)
+        self._last_run = run
+        return run
+
+    def collect_results(self) -> list[AssertionResult]:
+        """Return the results of the last run; raise DQXError before the first."""
+        return list(self._ran().results)
+
+    def collect_symbols(self) -> list[SymbolInfo]:
+        """Return the metric values of the last run; raise DQXError before the first."""
+        return list(self._ran().symbols)
+
+    def close(self) -> None:
+        """Shut the plugins down, in reverse order; what goes wrong there is logged, never raised."""
+        if self._plugin_manager is not None:
+            self._plugin_manager.close()
+            self._plugin_manager = None
+
+    def __enter__(self) -> VerificationSuite:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _ran(self) -> SuiteRun:
+        if self._last_run is None:
+            raise DQXError(f"suite '{self._name}' has not run yet; call run(...) first")
+        return self._last_run
+
+    def _get_plugin_manager(self) -> PluginManager:
+        if self._plugin_manager is None:
+            self._plugin_manager = plugins.PluginManager(
+                self._plugin_config,
+                allow=self._plugins_allow,
+                deny=self._plugins_deny,
+                total_timeout=self._plugins_timeout,
+            )
+        return self._plugin_manager
+
+    def _labels(self, key: ResultKey) -> dict[str, str]:
+        return {tag: key.tags[tag] for tag in self._label_tags if tag in key.tags}
+
+    def _watch(self, dataset: str, analyzer: Analyzer | None) -> None:
+        self._scanning = None if analyzer is None else (dataset, analyzer)
+
+    def _history(self, plan: Plan, key: ResultKey) -> dict[Symbol, ResultValue]:
+        """Return the lagged symbols that the store holds."""
+        wanted = {(s.dataset, s.spec.metric_id, key.lag(s.lag).yyyy_mm_dd): s for s in plan.symbols if s.lag}
+        if not wanted:
+            return {}
+        found = self._db.history(self._name, key.tags, list(wanted))
+        return {wanted[place]: ResultValue.success(value) for place, value in found.items()}
+
+    def _store(
+        self,
+        run: SuiteRun,
+        symbols: Mapping[Symbol, SymbolInfo],
+        failing_since: Mapping[tuple[str, str], datetime],
+    ) -> SuiteRun:
+        """Store a run and its metrics; a store that cannot take them is noted on the run, not raised."""
+        try:
+            self._db.finish_run(run, stored_metrics(symbols), failing_since)
+        except StoreError as error:
+            logger.error("suite %s: the run was not stored: %s", self._name, error)
+            return replace(run, store_error=str(error))
+        return run
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _by_name(
+    datasources: Mapping[str, SqlDataSource] | Sequence[SqlDataSource],
+) -> dict[str, SqlDataSource]:
+    """Return the sources by name; raise ConfigurationError for what is no source, or has no name of its own."""
+    if isinstance(datasources, Mapping):
+        pairs = list(datasources.items())
+    else:
+        pairs = [(str(getattr(source, "name", None) or ""), source) for source in datasources]
+    named: dict[str, SqlDataSource] = {}
+    for name, source in pairs:
+        if not isinstance(source, SqlDataSource):
+            raise ConfigurationError(
+                f"dataset {name!r} is a {type(source).__name__}, not a data source; "
+                "DataSource.from_parquet(...), from_pandas(...) and the like make one",
+                name,
+            )
+        if not name or name in named:
+            raise ConfigurationError(
+                "data sources in a list need names, each its own: DataSource.from_parquet(..., name='orders')"
+                if not name
+                else f"two data sources are named '{name}'",
+                name,
+            )
+        named[name] = source
+    return named
+
+
+def _refuse_duration(where: str, option: str, duration: timedelta | None) -> None:
+    if duration is None:
+        return
+    if not isinstance(duration, timedelta) or duration < timedelta() or (option != "grace" and not duration):
+        raise ConfigurationError(
+            f"{where}: {option} is a positive timedelta, such as timedelta(days=1), not {duration!r}",
+            duration,
+        )
+
+
+def _refuse_key(key: ResultKey, now: datetime, *, allow_future: bool) -> None:
+    if not isinstance(key, ResultKey):
+        raise ConfigurationError(f"run takes a ResultKey, such as ResultKey(date.today()), not {key!r}", key)
+    tomorrow = now.date() + timedelta(days=1)
+    if key.yyyy_mm_dd > tomorrow and not allow_future:
+        raise ConfigurationError(
+            f"the key date {key.yyyy_mm_dd} is later than tomorrow ({tomorrow}, UTC): every later run would count "
+            "as a backfill of older data and no longer show; allow_future=True (--allow-future) stores it",
+            key.yyyy_mm_dd,
+        )
+
+
+def _failing_since(run: SuiteRun, state: SnapshotState) -> dict[tuple[str, str], datetime]:
+    """Return since when each assertion that did not pass has not: the first run in a row, or this one."""
+    places = ((r.check, r.assertion) for r in run.results if r.status != "SUCCESS")
+    return {place: state.failing_since.get(place, run.finished_at) for place in places}

@@ -1,0 +1,218 @@
+"""`dqx audit`: check an audit trail, and show the runs that stand in it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dqx.common import as_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from rich.table import Table
+
+    from dqx.plugins.trail_verify import FileReport, Verification
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_STATUSES = ("SUCCESS", "FAILURE", "ERROR", "SKIPPED")
+
+
+def _hash(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[0-9a-fA-F]{64}", value.strip()):
+        raise click.BadParameter(f"{value!r} is no hash of a line: that is 64 digits and letters a to f")
+    return value and value.strip().lower()
+
+
+def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
+    try:
+        return as_utc(datetime.fromisoformat(value)) if value else None
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no time; 2024-01-31 and 2024-01-31T06:00 are (UTC)") from None
+
+
+@click.group()
+def audit() -> None:
+    """Check and show audit trails: the files that `jsonl_file` of the plugin dqx_audit names."""
+
+
+@audit.command()
+@click.argument("files", nargs=-1, required=True, type=_FILE)
+@click.option(
+    "--anchor", metavar="HASH", callback=_hash, help="A hash that must be in the chain, kept elsewhere."
+)
+@click.pass_context
+def verify(ctx: click.Context, files: tuple[Path, ...], anchor: str | None) -> None:
+    r"""Find the first line of each FILE that is wrong.
+
+    Give the files that a trail was rotated to along with it, in any order. Exit code 0: no line is wrong;
+    1: one is, or the anchor is missing; 2: a file cannot be read.
+
+    \b
+    Examples:
+      dqx audit verify audit.jsonl
+      dqx audit verify audit*.jsonl --anchor 5f2c…
+    """
+    from dqx.plugins.locked_file import AuditError
+    from dqx.plugins.trail_verify import verify as verify_files
+
+    try:
+        verification = verify_files(files, anchor)
+    except AuditError as error:
+        raise click.UsageError(str(error)) from error
+    for line in _findings(verification):
+        click.echo(line)
+    ctx.exit(0 if verification.ok else 1)
+
+
+@audit.command()
+@click.argument("file", type=_FILE)
+@click.option("--failed", is_flag=True, help="Show the assertions that failed or could not be evaluated.")
+@click.option(
+    "--since", metavar="TIME", callback=_moment, help="Leave out what was recorded before this time (UTC)."
+)
+def show(file: Path, failed: bool, since: datetime | None) -> None:
+    r"""Show the runs in FILE as a table.
+
+    \b
+    Examples:
+      dqx audit show audit.jsonl
+      dqx audit show audit.jsonl --failed --since 2024-01-31
+    """
+    from rich.console import Console
+
+    from dqx.plugins.locked_file import AuditError
+    from dqx.plugins.trail_verify import read
+    from dqx.plugins.trail_verify import verify as verify_files
+
+    try:
+        wrong = verify_files([file]).files[0].wrong
+        records = [record for record in read(file) if since is None or _recorded(record) >= since]
+    except AuditError as error:
+        raise click.UsageError(str(error)) from error
+    if wrong:
+        click.echo(f"warning: {file}: line {wrong.line}: {wrong.message}", err=True)
+    table = _failures(records) if failed else _runs(records)
+    # A pipe has no width to keep to, and a wrapped cell would be hard to grep.
+    Console(width=None if sys.stdout.isatty() else 10_000).print(
+        table if table.row_count else "no run to show"
+    )
+
+
+def _findings(verification: Verification) -> Iterator[str]:
+    from dqx.plugins.trail_verify import CANNOT_SEE
+
+    for file in verification.files:
+        if file.wrong:
+            yield f"{file.path}: WRONG at line {file.wrong.line} ({file.wrong.kind}): {file.wrong.message}"
+            yield f"  good before it: {_extent(file)}"
+        else:
+            yield f"{file.path}: ok: {_extent(file)}"
+        yield from (f"  note: {note}" for note in file.notes)
+    if verification.anchor_at:
+        yield f"the anchor is record {verification.anchor_at}"
+    elif verification.anchor:
+        yield "WRONG: the anchor is in none of these files: lines were cut off, or the chain was rewritten"
+    yield CANNOT_SEE
+
+
+def _extent(file: FileReport) -> str:
+    if not file.head:
+        return "no record"
+    return f"records {file.head.seq - file.records + 1} to {file.head.seq}, head {file.head.hash}"
+
+
+def _recorded(record: Mapping[str, Any]) -> datetime:
+    try:
+        return as_utc(datetime.fromisoformat(record["at"]))
+    except (KeyError, TypeError, ValueError):
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def _runs(records: Iterable[Mapping[str, Any]]) -> Table:
+    """Return one row per run, with what became of the plugins where that was recorded."""
+    columns = ("Recorded (UTC)", "Suite", "Date", "Tags", "Verdict", "Passed", "Failed", "Errors", "Skipped")
+    records = list(records)
+    plugins = {
+        record.get("run_id"): _plugins(record) for record in records if record.get("kind") == "outcomes"
+    }
+    rows = []
+    for record in records:
+        if record.get("kind") == "run":
+            counts = Counter(assertion.get("status") for assertion in record.get("assertions", ()))
+            tags = ",".join(f"{name}={value}" for name, value in sorted(record.get("tags", {}).items()))
+            what = [_at(record), record.get("suite"), record.get("date"), tags, record.get("verdict")]
+            run_id = record.get("run_id")
+            rows.append([*what, *(counts[s] for s in _STATUSES), plugins.get(run_id, "not recorded"), run_id])
+    return _table((*columns, "Plugins", "Run"), rows)
+
+
+def _failures(records: Iterable[Mapping[str, Any]]) -> Table:
+    """Return one row per assertion that failed or could not be evaluated."""
+    columns = (
+        "Recorded (UTC)",
+        "Suite",
+        "Date",
+        "Severity",
+        "Check",
+        "Assertion",
+        "Status",
+        "Value",
+        "Bounds",
+    )
+    rows = [
+        [
+            _at(record),
+            record.get("suite"),
+            record.get("date"),
+            *(assertion.get(name) for name in ("severity", "check", "assertion", "status", "value")),
+            _bounds(assertion.get("thresholds") or {}),
+            assertion.get("reason"),
+        ]
+        for record in records
+        if record.get("kind") == "run"
+        for assertion in record.get("assertions", ())
+        if assertion.get("status") in ("FAILURE", "ERROR")
+    ]
+    return _table((*columns, "Reason"), rows)
+
+
+def _at(record: Mapping[str, Any]) -> str:
+    return _recorded(record).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _plugins(record: Mapping[str, Any]) -> str:
+    bad = [
+        f"{outcome.get('plugin')} {outcome.get('outcome')}"
+        for outcome in record.get("outcomes", ())
+        if outcome.get("outcome") not in ("ok", "disabled")
+    ]
+    return ", ".join(dict.fromkeys(bad)) or "ok"
+
+
+def _bounds(thresholds: Mapping[str, Any]) -> str:
+    lower, upper = thresholds.get("lower"), thresholds.get("upper")
+    if "excluded_lower" in thresholds:
+        return f"not {thresholds['excluded_lower']} to {thresholds.get('excluded_upper')}"
+    if lower is not None and upper is not None:
+        return f"{lower} to {upper}"
+    return f"from {lower}" if lower is not None else f"up to {upper}" if upper is not None else ""
+
+
+def _table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from dqx.plugins.audit_report import one_line
+
+    table = Table(*columns)
+    for row in rows:
+        # Names are anybody's text: neither markup nor an escape sequence in them reaches the terminal.
+        table.add_row(*(Text("" if cell is None else one_line(str(cell))) for cell in row))
+    return table

@@ -1,0 +1,1 @@
+"""From checks to one query per dataset to verdicts: expression, metrics, plan, scan, evaluate."""

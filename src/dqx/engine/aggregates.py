@@ -1,0 +1,397 @@
+"""From a metric to the aggregates that a query computes for it, and from their values back to the metric's.
+
+Every function here is pure: what is known of the columns goes in, text and values come out. The choice of an
+algorithm never changes a number: each way is exact, or says that it must look again.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, cast
+
+from dqx.common import ScanError, Value, ValueSource, as_utc
+from dqx.engine.columns import MOMENTS, NUMBERS, Column, Columns, Family
+from dqx.engine.user_sql import PLACE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from dqx.engine.metrics import Literals, MetricKind, MetricSpec
+    from dqx.engine.statistics import FileStatistics
+    from dqx.engine.user_sql import Parser
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+# A bitmap costs one bit for each integer between the bounds, in every thread: 32 MiB at this limit.
+_BITMAP_BITS_MAX = 1 << 28
+# Below this a bitmap is small whatever the number of rows.
+_BITMAP_BITS_FREE = 1 << 20
+# Up to here a chain of comparisons is used for text: unlike IN it looks at a dictionary's entries, not at every
+# row (10 million rows: 0.13 s against 0.28 s for 5 values, 0.79 s for 50).
+_COMPARISONS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """One aggregate of a query, with the values bound in it, and what computes the same when it fails."""
+
+    sql: str
+    parameters: tuple[Any, ...] = ()
+    fallback: Aggregate | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Computation:
+    """How a metric is computed: `finish` gets the values of `aggregates`, in their order.
+
+    `finish` raises ScanError when there is no value, and Unsettled when another read has to decide.
+    """
+
+    aggregates: tuple[Aggregate, ...]
+    finish: Callable[..., Value]
+    source: ValueSource = "scan"
+
+
+class UnsettledError(Exception):
+    """The values do not decide the metric; `computation` will, in a second read."""
+
+    def __init__(self, computation: Computation) -> None:
+        super().__init__()
+        self.computation = computation
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """Knows the columns of one dataset, its file statistics, and the parsed SQL of its metrics.
+
+    Args:
+        columns: The dataset's columns.
+        parser: The user's SQL of this scan.
+        statistics: What the files say of themselves, or None.
+        exact_statistics: Whether the statistics speak of exactly the rows that are scanned, and are trusted.
+        now: The run's time.
+    """
+
+    columns: Columns
+    parser: Parser
+    statistics: FileStatistics | None
+    exact_statistics: bool
+    now: datetime
+
+    def compile(self, spec: MetricSpec) -> Computation:
+        """Return how to compute a metric.
+
+        Raises:
+            ScanError: When a column is missing or its type does not fit, or its SQL is not one expression.
+        """
+        condition = None if spec.where is None else self.parser.condition(spec.where)
+        if condition is None and self.exact_statistics and self.statistics is not None:
+            known = self._from_statistics(spec, self.statistics)
+            if known is not None:
+                return Computation((), lambda: known, "statistics")
+        return _BUILDERS[spec.kind](self, spec, condition)
+
+    def _from_statistics(self, spec: MetricSpec, statistics: FileStatistics) -> Value | None:
+        if spec.kind == "num_rows":
+            return statistics.rows
+        if spec.kind not in ("count", "null_count", "minimum", "maximum"):
+            return None
+        column = self.columns.find(spec.columns[0])
+        known = statistics.columns.get(column.name)
+        if known is None:
+            return None
+        if spec.kind == "count":
+            return None if known.nulls is None else statistics.rows - known.nulls
+        if spec.kind == "null_count":
+            return known.nulls
+        return known.minimum if spec.kind == "minimum" else known.maximum
+
+    # Each of the following makes the computation of one kind, or of a few that differ in a word.
+
+    def _make_num_rows(self, _: MetricSpec, condition: str | None) -> Computation:
+        return Computation((_count_rows(condition),), int)
+
+    def _make_count(self, spec: MetricSpec, condition: str | None) -> Computation:
+        return Computation((_count(self.columns.find(spec.columns[0]).sql, condition),), int)
+
+    def _make_null_count(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self.columns.find(spec.columns[0])
+        return Computation(
+            (_count_rows(condition), _count(column.sql, condition)),
+            lambda rows, known: int(rows) - int(known),
+        )
+
+    def _make_sum(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self._number(spec)
+        return Computation((_aggregate("sum", column.sql, condition),), lambda total: _number(spec, total))
+
+    def _make_average(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self._number(spec)
+        if column.family == "float":
+            return Computation((_aggregate("avg", column.sql, condition),), lambda mean: _number(spec, mean))
+
+        def finish(total: int | Decimal | None, n: int) -> Value:
+            return float(Fraction(_number(spec, total)) / n)
+
+        return Computation((_aggregate("sum", column.sql, condition), _count(column.sql, condition)), finish)
+
+    def _make_extreme(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self.columns.require(
+            spec.columns[0], NUMBERS | MOMENTS, spec.kind, "min_length and max_length measure text"
+        )
+        function = "min" if spec.kind == "minimum" else "max"
+        return self._value_of(spec, column, _rows_of(function, column.sql, condition))
+
+    def _make_first(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self.columns.require(
+            spec.columns[0], NUMBERS | MOMENTS, "first", "a metric is a number, a date or a timestamp"
+        )
+        order = self.columns.find(spec.columns[1])
+        return self._value_of(spec, column, f"arg_min({_kept(column.sql, condition)}, {order.sql})")
+
+    def _make_spread(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self._number(spec)
+
+        def finish(variance: float | None) -> Value:
+            value = _number(spec, variance, "fewer than two values")
+            return math.sqrt(value) if spec.kind == "stddev" else value
+
+        return Computation((_aggregate("var_samp", column.sql, condition),), finish)
+
+    def _make_quantile(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self._number(spec)
+        q = 0.5 if spec.kind == "median" else float(cast("float", spec.values[0]))
+        kept = _kept(f"CAST({column.sql} AS DOUBLE)", condition)
+        return Computation((Aggregate(f"quantile_cont({kept}, {q!r})"),), lambda value: _number(spec, value))
+
+    def _make_unique_count(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self._comparable(spec.columns[0], spec)
+        return Computation((self._distinct(column, condition),), int)
+
+    def _make_approx_unique_count(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self._comparable(spec.columns[0], spec)
+        return Computation((_aggregate("approx_count_distinct", column.sql, condition),), int)
+
+    def _make_duplicate_count(self, spec: MetricSpec, condition: str | None) -> Computation:
+        columns = [self._comparable(name, spec) for name in spec.columns]
+        if len(columns) == 1 and columns[0].family != "text":
+            column = columns[0]
+            return Computation(
+                (_count(column.sql, condition), self._distinct(column, condition)),
+                lambda known, distinct: int(known) - int(distinct),
+            )
+        # Equal keys have equal hashes, so as many hashes as keys prove that no key comes twice; fewer prove
+        # nothing. Hashing is the cheaper question: 0.7 s against 1.1 s for 10 million long strings.
+        names = ", ".join(column.sql for column in columns)
+        complete = " AND ".join(f"{column.sql} IS NOT NULL" for column in columns)
+        kept = complete if condition is None else f"{condition} AND {complete}"
+        keys = Aggregate(f"count(CASE WHEN {kept} THEN 1 END)")
+        hashes = Aggregate(f"count(DISTINCT CASE WHEN {kept} THEN hash({names}) END)")
+        key = names if len(columns) == 1 else f"row({names})"
+        exact = Aggregate(f"count(DISTINCT CASE WHEN {kept} THEN {key} END)")
+
+        def finish(n_keys: int, n_hashes: int) -> Value:
+            if n_keys == n_hashes:
+                return 0
+            raise UnsettledError(Computation((exact,), lambda n_distinct: int(n_keys) - int(n_distinct)))
+
+        return Computation((keys, hashes), finish)
+
+    def _make_values(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self.columns.find(spec.columns[0])
+        bound = tuple(_bind(column, value, spec.kind) for value in spec.values)
+        subject = f"CAST({column.sql} AS VARCHAR)" if column.type.startswith("ENUM") else column.sql
+        if column.family == "text" and len(bound) <= _COMPARISONS_MAX:
+            member = f"({' OR '.join(f'{subject} = {PLACE}' for _ in bound)})"
+        else:
+            member = f"{subject} IN ({', '.join(PLACE * len(bound))})"
+        kept = member if spec.kind == "count_values" else f"NOT {member}"
+        return Computation((Aggregate(f"count({_kept('1', _both(condition, kept))})", bound),), int)
+
+    def _make_pattern_count(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self._text(spec)
+        regex = self.parser.pattern(str(spec.values[0]))
+        kept = f"regexp_matches({column.sql}, {PLACE})"
+        return Computation((Aggregate(f"count({_kept('1', _both(condition, kept))})", (regex,)),), int)
+
+    def _make_length(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self._text(spec)
+        function = "min" if spec.kind == "min_length" else "max"
+        return Computation(
+            (_aggregate(function, f"length({column.sql})", condition),), lambda value: _number(spec, value)
+        )
+
+    def _make_freshness(self, spec: MetricSpec, condition: str | None) -> Computation:
+        column = self.columns.require(
+            spec.columns[0], MOMENTS, "freshness", "it watches a column of dates or timestamps"
+        )
+        newest = self._value_of(spec, column, _rows_of("max", column.sql, condition))
+
+        def finish(raw: Any) -> Value:
+            return (self.now - as_utc(cast("date", newest.finish(raw)))) / timedelta(seconds=1)
+
+        return Computation(newest.aggregates, finish)
+
+    def _make_custom_sql(self, spec: MetricSpec, _: str | None) -> Computation:
+        assert spec.sql is not None
+        sql = self.parser.aggregate(spec.sql, spec.where)
+
+        def finish(value: Any) -> Value:
+            if isinstance(value, bool):
+                return int(value)
+            if value is not None and not isinstance(value, (int, float, Decimal, date)):
+                raise ScanError(
+                    f"{spec.render()} gave {type(value).__name__}, where a number or a moment was needed"
+                )
+            settled: Value = _number(spec, value)
+            return settled
+
+        return Computation((Aggregate(sql),), finish)
+
+    def _number(self, spec: MetricSpec) -> Column:
+        advice = "it takes numbers; count_values counts booleans and text"
+        return self.columns.require(spec.columns[0], NUMBERS, spec.kind, advice)
+
+    def _text(self, spec: MetricSpec) -> Column:
+        return self.columns.require(spec.columns[0], {"text"}, spec.kind, "it takes text")
+
+    def _comparable(self, name: str, spec: MetricSpec) -> Column:
+        column = self.columns.find(name)
+        if column.family == "other" and column.type.startswith(("STRUCT", "MAP", "UNION")):
+            raise ScanError(
+                f"{spec.kind} does not fit column {column.name!r} of dataset '{self.columns.dataset}', "
+                f"which is {column.type}; name one of its fields in a custom_sql",
+                self.columns.dataset,
+            )
+        return column
+
+    def _distinct(self, column: Column, condition: str | None) -> Aggregate:
+        """Count distinct values: in a bitmap where integers are known to lie densely, else in a hash table."""
+        plain = Aggregate(f"count(DISTINCT {_kept(column.sql, condition)})")
+        known = None if self.statistics is None else self.statistics.columns.get(column.name)
+        if column.family != "integer" or known is None or self.statistics is None:
+            return plain
+        low, high = known.minimum, known.maximum
+        if not isinstance(low, int) or not isinstance(high, int):
+            return plain
+        # 64 bits a row is what a hash table would keep of the value alone.
+        bits = high - low + 1
+        if bits > _BITMAP_BITS_MAX or bits > max(_BITMAP_BITS_FREE, 64 * self.statistics.rows):
+            return plain
+        return Aggregate(
+            f"bit_count(bitstring_agg({_kept(column.sql, condition)}, {low}, {high}))", fallback=plain
+        )
+
+    def _value_of(self, spec: MetricSpec, column: Column, sql: str) -> Computation:
+        if column.family in ("timestamp", "timestamptz"):
+            aware = column.family == "timestamptz"
+            # As microseconds: a zoned timestamp can only be fetched with a time zone package installed.
+            return Computation((Aggregate(f"epoch_us({sql})"),), lambda us: _moment(spec, us, aware=aware))
+        return Computation((Aggregate(sql),), lambda value: _number(spec, value))
+
+
+def _rows_of(function: str, sql: str, condition: str | None) -> str:
+    return f"{function}({_kept(sql, condition)})"
+
+
+def _kept(sql: str, condition: str | None) -> str:
+    return sql if condition is None else f"CASE WHEN {condition} THEN {sql} END"
+
+
+def _both(condition: str | None, further: str) -> str:
+    return further if condition is None else f"{condition} AND {further}"
+
+
+def _aggregate(function: str, sql: str, condition: str | None) -> Aggregate:
+    return Aggregate(_rows_of(function, sql, condition))
+
+
+def _count_rows(condition: str | None) -> Aggregate:
+    return Aggregate("count(*)" if condition is None else f"count({_kept('1', condition)})")
+
+
+def _count(sql: str, condition: str | None) -> Aggregate:
+    return _aggregate("count", sql, condition)
+
+
+def _number(spec: MetricSpec, value: Any, absent: str = "no rows, or NULL in all of them") -> Any:
+    """Return a finite value; raise ScanError that says why there is none."""
+    if value is None:
+        raise ScanError(f"{spec.render()} has no value: {absent}")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ScanError(f"{spec.render()} is {value}, where a finite number was needed")
+    if isinstance(value, str):  # DuckDB hands out a date that Python's calendar does not reach as text
+        raise ScanError(f"{spec.render()} is {value}, outside of the years 1 to 9999")
+    return value
+
+
+def _moment(spec: MetricSpec, us: int | None, *, aware: bool) -> datetime:
+    """Return a timestamp from microseconds since 1970."""
+    try:
+        moment = _EPOCH + timedelta(microseconds=_number(spec, us))
+    except OverflowError:
+        raise ScanError(f"{spec.render()} is outside of the years 1 to 9999") from None
+    return moment if aware else moment.replace(tzinfo=None)
+
+
+_TAKES: dict[Family, tuple[tuple[type, ...], str]] = {
+    "integer": ((int, float, Decimal), "numbers"),
+    "decimal": ((int, float, Decimal), "numbers"),
+    "float": ((int, float, Decimal), "numbers"),
+    "boolean": ((bool,), "True and False"),
+    "text": ((str,), "text"),
+    "date": ((date,), "dates"),
+    "timestamp": ((date,), "timestamps"),
+    "timestamptz": ((date,), "timestamps"),
+}
+
+
+def _bind(column: Column, value: Literals, kind: MetricKind) -> Literals:
+    """Return a value as it is bound against a column; raise ScanError when it cannot be one of its values."""
+    if column.family not in _TAKES:
+        raise ScanError(f"{kind} does not fit column {column.name!r}, which is {column.type}")
+    types, wanted = _TAKES[column.family]
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        raise ScanError(
+            f"{kind}: column {column.name!r} is {column.type} and cannot be {value!r}; it takes {wanted}"
+        )
+    if isinstance(value, float) and column.family != "float":
+        # As the decimal that was written: a float beside an exact column would turn its values into floats.
+        return Decimal(repr(value))
+    if isinstance(value, Decimal) and column.family == "float":
+        return float(value)
+    if isinstance(value, date) and column.family == "timestamptz":
+        return as_utc(value)
+    if isinstance(value, datetime) and column.family == "timestamp":
+        return as_utc(value).replace(tzinfo=None)
+    return value
+
+
+_BUILDERS: dict[MetricKind, Callable[[Compiler, MetricSpec, str | None], Computation]] = {
+    "num_rows": Compiler._make_num_rows,
+    "count": Compiler._make_count,
+    "null_count": Compiler._make_null_count,
+    "sum": Compiler._make_sum,
+    "average": Compiler._make_average,
+    "minimum": Compiler._make_extreme,
+    "maximum": Compiler._make_extreme,
+    "variance": Compiler._make_spread,
+    "stddev": Compiler._make_spread,
+    "median": Compiler._make_quantile,
+    "quantile": Compiler._make_quantile,
+    "first": Compiler._make_first,
+    "unique_count": Compiler._make_unique_count,
+    "approx_unique_count": Compiler._make_approx_unique_count,
+    "duplicate_count": Compiler._make_duplicate_count,
+    "count_values": Compiler._make_values,
+    "not_in_count": Compiler._make_values,
+    "pattern_count": Compiler._make_pattern_count,
+    "min_length": Compiler._make_length,
+    "max_length": Compiler._make_length,
+    "freshness": Compiler._make_freshness,
+    "custom_sql": Compiler._make_custom_sql,
+}

@@ -1,0 +1,131 @@
+"""Reading once; and when the engine refuses, finding out which aggregate is to blame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dqx.common import ScanError
+from dqx.engine.user_sql import BEGIN
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from dqx.engine.aggregates import Aggregate
+
+EXTRA_READS_MAX = 8
+"""Reads spent at most on finding culprits after an error at run time; a halving of 128 takes as many."""
+
+
+class Reads:
+    """The reads of one scan.
+
+    Args:
+        run: Runs aggregates in one query that reads data.
+        probe: Runs them over no rows, which binds them and reads nothing.
+        refused: The errors of the engine for which an aggregate may be to blame, not the data as a whole.
+        unbound: Those among them that come before anything is read.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Aggregate]], tuple[Any, ...]],
+        probe: Callable[[Sequence[Aggregate]], object],
+        refused: tuple[type[Exception], ...],
+        unbound: tuple[type[Exception], ...],
+    ) -> None:
+        self._run = run
+        self._probe = probe
+        self._refused = refused
+        self._unbound = unbound
+        self._extra = EXTRA_READS_MAX
+        self.count = 0
+
+    def read(self, aggregates: Iterable[Aggregate]) -> dict[Aggregate, Any]:
+        """Return the value of each aggregate, or a ScanError in its place, in one read when all is well."""
+        wanted = list(dict.fromkeys(aggregates))
+        if not wanted:
+            return {}
+        try:
+            return self._attempt(wanted)
+        except self._unbound as error:
+            return self._without_unbound(wanted, error)
+        except self._refused as error:
+            if not any(aggregate.fallback for aggregate in wanted):
+                return self._isolate(wanted, error)
+            # A bitmap that did not fit: what it counts is counted in a hash table instead.
+            plain = self.read(aggregate.fallback or aggregate for aggregate in wanted)
+            return {aggregate: plain[aggregate.fallback or aggregate] for aggregate in wanted}
+
+    def _attempt(self, aggregates: list[Aggregate]) -> dict[Aggregate, Any]:
+        try:
+            values = self._run(aggregates)
+        except self._unbound:
+            raise
+        except Exception:
+            self.count += 1
+            raise
+        self.count += 1
+        return dict(zip(aggregates, values, strict=True))
+
+    def _without_unbound(self, wanted: list[Aggregate], error: Exception) -> dict[Aggregate, Any]:
+        """Take out what does not bind, each tried alone, and read the rest."""
+        failed: dict[Aggregate, Any] = {}
+        for aggregate in wanted:
+            try:
+                self._probe([aggregate])
+            except self._unbound as cause:
+                failed[aggregate] = ScanError(_reason(cause))
+            except self._refused:
+                continue  # to be found when it is read
+        if not failed:
+            return dict.fromkeys(wanted, ScanError(_reason(error)))
+        return failed | self.read(aggregate for aggregate in wanted if aggregate not in failed)
+
+    def _isolate(self, wanted: list[Aggregate], cause: Exception) -> dict[Aggregate, Any]:
+        """Halve until the culprits are known or the extra reads are spent."""
+        found: dict[Aggregate, Any] = {}
+        rest = wanted
+        while rest:
+            suspects = rest
+            while len(suspects) > 1 and self._extra:
+                half, other = _halves(suspects)
+                try:
+                    found |= self._spend(half)
+                    suspects = other
+                except self._refused as error:
+                    cause, suspects = error, half
+            if len(suspects) > 1:
+                break
+            found[suspects[0]] = ScanError(_reason(cause))
+            rest = [aggregate for aggregate in rest if aggregate not in found]
+            if rest and self._extra:
+                try:
+                    return found | self._spend(rest)
+                except self._refused as error:
+                    cause = error
+        for aggregate in wanted:
+            if aggregate not in found:
+                found[aggregate] = ScanError(
+                    f"not computed: an aggregate of the same query failed, and {EXTRA_READS_MAX} more reads "
+                    f"did not tell which: {_reason(cause)}"
+                )
+        return found
+
+    def _spend(self, aggregates: list[Aggregate]) -> dict[Aggregate, Any]:
+        self._extra -= 1
+        return self._attempt(aggregates)
+
+
+def _halves(suspects: list[Aggregate]) -> tuple[list[Aggregate], list[Aggregate]]:
+    """Split what DQX wrote from what the user wrote, as that is likelier to fail; then in the middle."""
+    ours = [aggregate for aggregate in suspects if BEGIN not in aggregate.sql]
+    if ours and len(ours) < len(suspects):
+        return ours, [aggregate for aggregate in suspects if BEGIN in aggregate.sql]
+    middle = len(suspects) // 2
+    return suspects[:middle], suspects[middle:]
+
+
+def _reason(error: Exception) -> str:
+    """Return the engine's reason and its suggestion, without the query that it repeats below them."""
+    lines = [line.strip() for line in str(error).split("\n\n")[0].splitlines() if line.strip()]
+    return " ".join(lines) or type(error).__name__

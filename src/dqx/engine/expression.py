@@ -1,0 +1,393 @@
+"""Expressions over metrics: a small tree that prints as a person would write it and computes exactly.
+
+Numbers stay what they are: integers and decimals are never turned into floats on the way, and a literal float
+stands for the decimal that was written (`0.05` is five hundredths, not the nearest binary fraction), so that
+5 of 100 is exactly 0.05. Only values that are floats in the data are computed as floats.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Context, Decimal
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+from dqx.common import ConfigurationError, Value, as_utc
+from dqx.engine.metrics import MetricSpec, render_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Number = int | float | Decimal | Fraction
+Operand = Number | date
+"""A value on its way through an expression."""
+
+_V = TypeVar("_V")
+
+# Exact for sums and products of the widest DECIMAL(38) that an expression can reasonably hold.
+_EXACT = Context(prec=400)
+
+
+class EvaluationError(Exception):
+    """An expression has no value; the text says why, in the words of the expression."""
+
+
+class NoHistoryError(Exception):
+    """The store does not hold a value that an expression looks back to; the text says which."""
+
+
+class Expression:
+    """Something that has a value once the data has been read. Arithmetic on it makes larger expressions."""
+
+    __slots__ = ()
+
+    @property
+    def precedence(self) -> int:
+        """Return how tightly it binds where it stands in a larger expression: 1 loosely, 3 as one word."""
+        return 3
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield every metric in the expression, from left to right, those that are named twice twice."""
+        raise NotImplementedError
+
+    def evaluate(self, lookup: Callable[[Metric], Value]) -> Operand:
+        """Return the value, with `lookup` giving that of each metric.
+
+        Raises:
+            EvaluationError: When there is none, as after a division by zero.
+            NoHistoryError: When `lookup` has no stored value.
+        """
+        raise NotImplementedError
+
+    def render(self, *, redacted: bool = False) -> str:
+        """Return the expression as a person would write it."""
+        raise NotImplementedError
+
+    def shift(self, days: int) -> Expression:
+        """Return the same expression over the values stored `days` days earlier."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return self.render()
+
+    def __add__(self, other: object) -> Expression:
+        return Operation("+", self, as_expression(other))
+
+    def __radd__(self, other: object) -> Expression:
+        return Operation("+", as_expression(other), self)
+
+    def __sub__(self, other: object) -> Expression:
+        return Operation("-", self, as_expression(other))
+
+    def __rsub__(self, other: object) -> Expression:
+        return Operation("-", as_expression(other), self)
+
+    def __mul__(self, other: object) -> Expression:
+        return Operation("*", self, as_expression(other))
+
+    def __rmul__(self, other: object) -> Expression:
+        return Operation("*", as_expression(other), self)
+
+    def __truediv__(self, other: object) -> Expression:
+        return Operation("/", self, as_expression(other))
+
+    def __rtruediv__(self, other: object) -> Expression:
+        return Operation("/", as_expression(other), self)
+
+    def __neg__(self) -> Expression:
+        return Negation(self)
+
+    def __pos__(self) -> Expression:
+        return self
+
+    def __abs__(self) -> Expression:
+        return Absolute(self)
+
+    def _no_comparison(self, other: object) -> NoReturn:
+        raise ConfigurationError(
+            f"{self} has no value before the data is read, so Python cannot compare it with {other}; "
+            "write ctx.assert_that(...).where(name=...) and end it with is_gt, is_leq, is_between, ..."
+        )
+
+    __lt__ = __le__ = __gt__ = __ge__ = _no_comparison
+
+    def __bool__(self) -> NoReturn:
+        raise ConfigurationError(
+            f"{self} has no value before the data is read, so it cannot be used in `if`, `and` or `==`; "
+            "write ctx.assert_that(...) and end it with is_eq, is_zero, is_positive, ..."
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric(Expression):
+    """A metric of a dataset, `lag` days before the key date; `dataset` None stands for the check's only one."""
+
+    spec: MetricSpec
+    dataset: str | None = None
+    lag: int = 0
+    label: str | None = None
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield itself."""
+        yield self
+
+    def evaluate(self, lookup: Callable[[Metric], Value]) -> Operand:
+        """Return what `lookup` knows."""
+        return lookup(self)
+
+    def render(self, *, redacted: bool = False) -> str:
+        """Return `sum(distance, lag=1)`."""
+        return self.spec.render(redacted=redacted, lag=self.lag)
+
+    def shift(self, days: int) -> Metric:
+        """Return the same metric `days` days earlier."""
+        return Metric(self.spec, self.dataset, self.lag + days, self.label)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant(Expression):
+    """A number or a moment that stands in the check itself."""
+
+    value: Value
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield nothing."""
+        return iter(())
+
+    def evaluate(self, lookup: Callable[[Metric], Value]) -> Operand:  # noqa: ARG002  # the tree's one signature
+        """Return the value; a float as the decimal that was written."""
+        return Fraction(repr(self.value)) if isinstance(self.value, float) else self.value
+
+    def render(self, *, redacted: bool = False) -> str:  # noqa: ARG002  # numbers print as they are
+        """Return the literal."""
+        return render_value(self.value)
+
+    def shift(self, days: int) -> Constant:  # noqa: ARG002  # a constant was the same then
+        """Return itself."""
+        return self
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Negation(Expression):
+    """Minus an expression."""
+
+    operand: Expression
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield the operand's."""
+        return self.operand.metrics()
+
+    def evaluate(self, lookup: Callable[[Metric], Value]) -> Operand:
+        """Return the negative of the operand."""
+        return -self._number(lookup)
+
+    def _number(self, lookup: Callable[[Metric], Value]) -> Number:
+        value = self.operand.evaluate(lookup)
+        if isinstance(value, date):
+            raise EvaluationError(
+                f"{self.render()}: {self.operand.render()} is a moment, {value}, not a number"
+            )
+        return value
+
+    def render(self, *, redacted: bool = False) -> str:
+        """Return `-x`."""
+        return f"-{_enclosed(self.operand, 3, redacted)}"
+
+    def shift(self, days: int) -> Negation:
+        """Shift the operand."""
+        return type(self)(self.operand.shift(days))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Absolute(Negation):
+    """The absolute value of an expression."""
+
+    def evaluate(self, lookup: Callable[[Metric], Value]) -> Operand:
+        """Return the operand without its sign."""
+        value = self._number(lookup)
+        return -value if value < 0 else value
+
+    def render(self, *, redacted: bool = False) -> str:
+        """Return `abs(x)`."""
+        return f"abs({self.operand.render(redacted=redacted)})"
+
+
+_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
+_DECIMAL = {"+": _EXACT.add, "-": _EXACT.subtract, "*": _EXACT.multiply}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation(Expression):
+    """Two expressions with +, -, * or / between them."""
+
+    symbol: str
+    left: Expression
+    right: Expression
+
+    @property
+    def precedence(self) -> int:
+        """Return how tightly the operator binds."""
+        return _PRECEDENCE[self.symbol]
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield the left side's, then the right side's."""
+        yield from self.left.metrics()
+        yield from self.right.metrics()
+
+    def evaluate(self, lookup: Callable[[Metric], Value]) -> Operand:
+        """Compute both sides, then the operation."""
+        left, right = self.left.evaluate(lookup), self.right.evaluate(lookup)
+        if isinstance(left, date) or isinstance(right, date):
+            return self._moments(left, right)
+        if self.symbol == "/" and right == 0:
+            raise EvaluationError(f"division by zero: {self.right.render()} is 0")
+        try:
+            return combine(self.symbol, left, right)
+        except OverflowError:
+            raise EvaluationError(f"{self.render()} is too large for a float") from None
+
+    def _moments(self, left: Operand, right: Operand) -> Operand:
+        if self.symbol == "-" and isinstance(left, date) and isinstance(right, date):
+            return Fraction((as_utc(left) - as_utc(right)) // timedelta(microseconds=1), 1_000_000)
+        raise EvaluationError(
+            f"{self.render()}: a moment can only be subtracted from another (in seconds); found {left} and {right}"
+        )
+
+    def render(self, *, redacted: bool = False) -> str:
+        """Return `left + right`, with parentheses where they are needed."""
+        binds = self.precedence
+        right_binds = binds + 1 if self.symbol in "-/" else binds
+        return f"{_enclosed(self.left, binds, redacted)} {self.symbol} {_enclosed(self.right, right_binds, redacted)}"
+
+    def shift(self, days: int) -> Operation:
+        """Shift both sides."""
+        return Operation(self.symbol, self.left.shift(days), self.right.shift(days))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spread(Expression):
+    """The sample standard deviation of one expression over `n` days of history.
+
+    Days without a stored value are left out; fewer than two are no history.
+    """
+
+    base: Expression
+    offset: int
+    n: int
+
+    def terms(self) -> list[Expression]:
+        """Return the expression at each of the days, the newest first."""
+        return [self.base.shift(self.offset + day) for day in range(self.n)]
+
+    def metrics(self) -> Iterator[Metric]:
+        """Yield the metrics of all days."""
+        for term in self.terms():
+            yield from term.metrics()
+
+    def evaluate(self, lookup: Callable[[Metric], Value]) -> Operand:
+        """Return the standard deviation as a float, from exact sums; NoHistoryError below two values."""
+        values: list[Fraction] = []
+        for term in self.terms():
+            try:
+                value = term.evaluate(lookup)
+            except NoHistoryError:
+                continue
+            if isinstance(value, date):
+                raise EvaluationError(f"{self.render()}: {term.render()} is a moment, {value}, not a number")
+            values.append(Fraction(value))
+        if len(values) < 2:
+            raise NoHistoryError(f"{self.render()} needs two stored days at least, found {len(values)}")
+        mean = sum(values, Fraction()) / len(values)
+        return math.sqrt(sum(((value - mean) ** 2 for value in values), Fraction()) / (len(values) - 1))
+
+    def render(self, *, redacted: bool = False) -> str:
+        """Return `stddev(sum(x), offset=1, n=7)`."""
+        return f"stddev({self.base.render(redacted=redacted)}, offset={self.offset}, n={self.n})"
+
+    def shift(self, days: int) -> Spread:
+        """Shift the window."""
+        return Spread(self.base, self.offset + days, self.n)
+
+
+def as_expression(value: object) -> Expression:
+    """Return an expression, a finite number or a moment as an expression; ConfigurationError otherwise."""
+    if isinstance(value, Expression):
+        return value
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, date)):
+        hint = " (did you compare inside assert_that?)" if isinstance(value, bool) else ""
+        raise ConfigurationError(
+            f"an expression is made of metrics, numbers and dates, not of {value!r}{hint}", value
+        )
+    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+        raise ConfigurationError(f"{value!r} cannot be compared with; a bound is a finite number", value)
+    return Constant(value)
+
+
+def combine(symbol: str, left: Number, right: Number) -> Number:
+    """Return `left symbol right`, exactly unless one of them is a float. Raises OverflowError."""
+    operate = _OPERATORS[symbol]
+    if isinstance(left, float) or isinstance(right, float):
+        return float(operate(float(left), float(right)))
+    if symbol != "/" and not isinstance(left, Fraction) and not isinstance(right, Fraction):
+        if isinstance(left, Decimal) or isinstance(right, Decimal):
+            return _DECIMAL[symbol](Decimal(left), Decimal(right))
+        return int(operate(left, right))
+    exact: Fraction = operate(Fraction(left), Fraction(right))
+    return exact.numerator if exact.denominator == 1 else exact
+
+
+def settle(value: Operand) -> Value:
+    """Return the form in which a value leaves the expression: a fraction as the nearest float.
+
+    Raises:
+        EvaluationError: When the value is not finite, or too large for a float.
+    """
+    try:
+        settled = float(value) if isinstance(value, Fraction) else value
+    except OverflowError:
+        raise EvaluationError("the value is too large for a float") from None
+    return _finite(settled)
+
+
+def compare(left: Operand, right: Operand) -> int:
+    """Return -1, 0 or 1 as `left` is smaller than, equal to or larger than `right`.
+
+    The one place where values are compared. Exact values compare exactly; where one side is a float, a
+    fraction on the other is the float nearest to it, so that a mean of 0.05 equals the literal 0.05.
+
+    Raises:
+        EvaluationError: When one is a moment and the other a number, or one is not finite.
+    """
+    if isinstance(left, date) or isinstance(right, date):
+        if not (isinstance(left, date) and isinstance(right, date)):
+            raise EvaluationError(f"a moment and a number cannot be compared: {left} and {right}")
+        first, second = as_utc(left), as_utc(right)
+        return (first > second) - (first < second)
+    left, right = _finite(left), _finite(right)
+    if isinstance(left, float) != isinstance(right, float):
+        # Integers stay: Python compares them with floats exactly.
+        left = float(left) if isinstance(left, (Fraction, Decimal)) else left
+        right = float(right) if isinstance(right, (Fraction, Decimal)) else right
+    return (left > right) - (left < right)
+
+
+def _finite(value: _V) -> _V:
+    if (isinstance(value, float) and not math.isfinite(value)) or (
+        isinstance(value, Decimal) and not value.is_finite()
+    ):
+        raise EvaluationError(f"the value is {value}, where a finite number was needed")
+    return value
+
+
+def _enclosed(part: Expression, binds: int, redacted: bool) -> str:
+    text = part.render(redacted=redacted)
+    return f"({text})" if part.precedence < binds else text

@@ -1,0 +1,128 @@
+"""A metric as a value: what is to be computed of a dataset, apart from any engine.
+
+Two specs are equal when they ask for the same thing; `metric_id` is that identity as the store keeps it, so
+that history is found again by another process, another day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from dqx.common import Value
+
+Literals = Value | bool | str
+"""What may be written as a value inside a metric: counted, compared with, or a parameter of it."""
+
+MetricKind = Literal[
+    "num_rows",
+    "count",
+    "null_count",
+    "sum",
+    "average",
+    "minimum",
+    "maximum",
+    "variance",
+    "stddev",
+    "median",
+    "quantile",
+    "first",
+    "unique_count",
+    "approx_unique_count",
+    "duplicate_count",
+    "count_values",
+    "not_in_count",
+    "pattern_count",
+    "min_length",
+    "max_length",
+    "freshness",
+    "custom_sql",
+]
+
+_BARE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricSpec:
+    """What to compute: the kind, its columns in order, its literal values, and a condition on the rows.
+
+    `sql` is the user's expression of a `custom_sql`; `where` one SQL condition, or None for all rows.
+    """
+
+    kind: MetricKind
+    columns: tuple[str, ...] = ()
+    values: tuple[Literals, ...] = ()
+    sql: str | None = None
+    where: str | None = None
+    identity: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Values carry their type: 1, True and "1" ask different things, though the first two are equal in Python.
+        typed = [[type(value).__name__, str(value)] for value in self.values]
+        parts = [self.kind, self.columns, typed, self.sql, self.where]
+        object.__setattr__(self, "identity", json.dumps(parts, ensure_ascii=False, separators=(",", ":")))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MetricSpec) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash(self.identity)
+
+    @property
+    def metric_id(self) -> str:
+        """Return the identity in 32 hexadecimal digits, the same in every process and release."""
+        return hashlib.sha256(self.identity.encode()).hexdigest()[:32]
+
+    def render(self, *, redacted: bool = False, lag: int = 0) -> str:
+        """Return the metric as a person would write it.
+
+        Args:
+            redacted: Print every text value as `?` and every piece of the user's SQL as `<sql>`.
+            lag: Days between the key date and the value's own date.
+        """
+        if self.kind == "custom_sql":
+            arguments = ["<sql>" if redacted else str(self.sql)]
+        elif self.kind == "duplicate_count":
+            arguments = ["[" + ", ".join(map(render_name, self.columns)) + "]"]
+        else:
+            arguments = [render_name(column) for column in self.columns]
+            if self.kind in ("count_values", "not_in_count"):
+                shown = [render_literal(value, redacted=redacted) for value in self.values]
+                arguments.append(shown[0] if len(shown) == 1 else "[" + ", ".join(shown) + "]")
+            else:
+                arguments += [render_literal(value, redacted=redacted) for value in self.values]
+        if self.where is not None:
+            arguments.append(f"where={'<sql>' if redacted else self.where}")
+        if lag:
+            arguments.append(f"lag={lag}")
+        return f"{self.kind}({', '.join(arguments)})"
+
+
+def render_name(column: str) -> str:
+    """Return a column's name, in double quotes unless it is a plain word."""
+    return column if _BARE_NAME.match(column) else '"' + column.replace('"', '""') + '"'
+
+
+def render_literal(value: Literals, *, redacted: bool = False) -> str:
+    """Return a literal as a person would write it; with `redacted`, text as `?` and nothing else changed."""
+    if isinstance(value, str):
+        return "?" if redacted else "'" + value.replace("'", "''") + "'"
+    return render_value(value)
+
+
+def render_value(value: Value) -> str:
+    """Return a number or a moment as text: exact, without an exponent where it can be read without one."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if isinstance(value, date):
+        return str(value)
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return str(value)

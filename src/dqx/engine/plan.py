@@ -1,0 +1,78 @@
+"""From assertions to what must be read: every metric once, by dataset, and what history is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dqx.common import ConfigurationError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from dqx.engine.assertion import Assertion
+    from dqx.engine.expression import Metric
+    from dqx.engine.metrics import MetricSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A metric of one dataset, on the key date (lag 0) or that many days before."""
+
+    dataset: str
+    spec: MetricSpec
+    lag: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run needs: the symbols in the order in which they are first named, with what they are called.
+
+    `scans` has the metrics of each dataset, the unlagged base of every lagged one among them.
+    """
+
+    symbols: Mapping[Symbol, str | None]
+    scans: Mapping[str, Sequence[MetricSpec]]
+
+    @property
+    def lagged(self) -> list[Symbol]:
+        """Return the symbols whose values stand in the store."""
+        return [symbol for symbol in self.symbols if symbol.lag]
+
+
+def make_plan(assertions: Sequence[Assertion], datasets: Collection[str]) -> Plan:
+    """Return the plan of a run over `datasets`.
+
+    Raises:
+        ConfigurationError: When a metric is of no dataset of the run, or it does not say of which of several.
+    """
+    symbols: dict[Symbol, str | None] = {}
+    scans: dict[str, dict[MetricSpec, None]] = {}
+    only = next(iter(datasets)) if len(datasets) == 1 else None
+    for assertion in assertions:
+        for metric in assertion.metrics():
+            dataset = metric.dataset or assertion.dataset or only
+            if dataset is None or dataset not in datasets:
+                raise _no_dataset(assertion, metric, dataset, datasets)
+            # The base of a lagged metric is computed and stored, too, or there never would be a history.
+            for lag in (metric.lag, 0):
+                symbol = Symbol(dataset, metric.spec, lag)
+                symbols[symbol] = symbols.get(symbol) or metric.label
+            scans.setdefault(dataset, {})[metric.spec] = None
+    return Plan(symbols, {dataset: tuple(specs) for dataset, specs in scans.items()})
+
+
+def _no_dataset(
+    assertion: Assertion, metric: Metric, dataset: str | None, datasets: Collection[str]
+) -> ConfigurationError:
+    where = f"check '{assertion.check}', assertion '{assertion.name}': {metric}"
+    if dataset is None:
+        return ConfigurationError(
+            f"{where} is of none of the run's datasets in particular ({', '.join(sorted(datasets)) or 'none'}); "
+            "write dataset=... in the metric, or datasets=[...] with one name in the check",
+            str(metric),
+        )
+    return ConfigurationError(
+        f"{where} needs dataset '{dataset}', which the run does not have{did_you_mean(dataset, datasets)}",
+        dataset,
+    )

@@ -1,0 +1,92 @@
+"""What Parquet files say of themselves: rows, NULLs, and the bounds of integers, dates and timestamps.
+
+Read from the footers, without reading data. A column counts only where every row group speaks of it.
+Source: the Parquet format, `Statistics` (min_value and max_value with their sort order; the deprecated min
+and max are left alone). Floats are left out: NaN is DuckDB's maximum, and no file states it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from dqx.engine.columns import MOMENTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import duckdb
+
+    from dqx.engine.columns import Column, Family
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnStatistics:
+    """What is known of one column over all files; None where a file does not say."""
+
+    nulls: int | None
+    minimum: int | date | None
+    maximum: int | date | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileStatistics:
+    """What is known of all files together."""
+
+    rows: int
+    columns: Mapping[str, ColumnStatistics]
+
+
+_QUERY = """
+SELECT path_in_schema,
+       sum(row_group_num_rows),
+       CASE WHEN bool_and(stats_null_count IS NOT NULL) THEN sum(stats_null_count) END,
+       bool_and(stats_min_value IS NOT NULL OR stats_null_count = row_group_num_rows),
+       min(try_cast(stats_min_value AS HUGEINT)), max(try_cast(stats_max_value AS HUGEINT)),
+       epoch_us(min(try_cast(stats_min_value AS TIMESTAMP))), epoch_us(max(try_cast(stats_max_value AS TIMESTAMP)))
+FROM parquet_metadata(?)
+WHERE list_contains(?::VARCHAR[], path_in_schema)
+GROUP BY path_in_schema
+"""
+
+
+def read_statistics(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[str], columns: Iterable[Column]
+) -> FileStatistics:
+    """Return the statistics of `columns` over all `files`, from their footers alone."""
+    counted = connection.execute(
+        "SELECT sum(num_rows) FROM parquet_file_metadata(?)", [list(files)]
+    ).fetchone()
+    rows = int(counted[0]) if counted is not None and counted[0] is not None else 0
+    wanted = {column.name: column for column in columns}
+    known: dict[str, ColumnStatistics] = {}
+    if wanted:
+        found = connection.execute(_QUERY, [list(files), list(wanted)]).fetchall()
+        for name, n, nulls, bounded, low, high, low_us, high_us in found:
+            # Other sums than the files' rows: a file without the column, or a nested one of the same path.
+            if n != rows:
+                continue
+            bounds: tuple[int | date | None, int | date | None] = (None, None)
+            family = wanted[name].family
+            if bounded and family == "integer":
+                bounds = (low, high)
+            # Nanoseconds would be cut on the way through text.
+            elif bounded and family in MOMENTS and wanted[name].type != "TIMESTAMP_NS":
+                bounds = (_moment(low_us, family), _moment(high_us, family))
+            known[name] = ColumnStatistics(None if nulls is None else int(nulls), *bounds)
+    return FileStatistics(rows, known)
+
+
+def _moment(us: int | None, family: Family) -> date | None:
+    if us is None:
+        return None
+    try:
+        moment = _EPOCH + timedelta(microseconds=us)
+    except OverflowError:
+        return None
+    if family == "date":
+        return moment.date()
+    return moment if family == "timestamptz" else moment.replace(tzinfo=None)

@@ -1,0 +1,59 @@
+"""Scanning every dataset of a run, one after the other; each engine uses all cores by itself."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from dqx.common import DatasetRun, ResultValue, ScanError, ScanReport, ScanRequest
+from dqx.telemetry import tracing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from dqx.common import Analyzer, ResultKey, SqlDataSource
+    from dqx.engine.plan import Plan
+
+
+def scan_datasets(
+    plan: Plan,
+    sources: Mapping[str, SqlDataSource],
+    key: ResultKey,
+    now: datetime,
+    deadline: float,
+    watch: Callable[[str, Analyzer | None], None],
+) -> dict[str, ScanReport]:
+    """Return a report for each dataset of the plan, in the order in which the checks name them.
+
+    Args:
+        plan: What to compute.
+        sources: The data by name.
+        key: The day that a date column keeps a scan to.
+        now: The run's time (aware, UTC).
+        deadline: When the time for all scans is over, by `time.perf_counter`.
+        watch: Told which dataset is being scanned by what, and with None that it is over.
+    """
+    reports: dict[str, ScanReport] = {}
+    for dataset, metrics in plan.scans.items():
+        begun = time.perf_counter()
+        left_s = max(deadline - begun, 0.0)
+        request = ScanRequest(dataset, tuple(metrics), key.yyyy_mm_dd, now, left_s)
+        analyzer = sources[dataset].analyzer()
+        watch(dataset, analyzer)
+        with tracing.select(dataset, analyzer.system, embedded=analyzer.embedded) as span:
+            try:
+                reports[dataset] = analyzer.scan(request)
+            except ScanError as error:
+                reports[dataset] = _failed(request, error, time.perf_counter() - begun)
+            finally:
+                watch(dataset, None)
+            tracing.end_select(span, reports[dataset])
+    return reports
+
+
+def _failed(request: ScanRequest, error: ScanError, duration_s: float) -> ScanReport:
+    """Return the report of a scan that read nothing: the same reason for every metric."""
+    failure = ResultValue.failure(error)
+    run = DatasetRun(request.dataset, None, duration_s, 0, len(request.metrics), error=str(error))
+    return ScanReport(dict.fromkeys(request.metrics, failure), {}, run)

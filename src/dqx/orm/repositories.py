@@ -1,0 +1,204 @@
+"""`MetricDB`: the metric store, as a user and a suite meet it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dqx.common import ConfigurationError
+from dqx.orm.database import Database
+
+# What imports SQLAlchemy is imported by the methods: it costs 0.2 s, which no run pays before it uses a store.
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import date, datetime, timedelta
+
+    from dqx.common import (
+        AssertionResult,
+        PluginOutcome,
+        ResultKey,
+        StoredMetric,
+        SuiteInfo,
+        SuiteRun,
+        Value,
+    )
+    from dqx.orm.records import SnapshotState, StoredRun
+
+
+class MetricDB:
+    """Keep runs, their results and their metrics, and read history across runs.
+
+    Threads and processes may share a store. It connects on first use and keeps no connection between two
+    calls; each call is one transaction.
+
+    Args:
+        url: None keeps everything in memory, for as long as this object lives (a forked child has its own
+            copy). `sqlite:///quality.db` is a file in the current folder, made with its first use;
+            `postgresql://user@host/database` is a PostgreSQL database (`pip install 'dqx[postgres]'`).
+        file_mode: The permissions of a SQLite file that DQX makes.
+
+    Raises:
+        StoreError: When `url` is not a store's URL. Every method raises it when the store cannot do what
+            was asked: it cannot be opened or reached, is locked, read-only, full, damaged, of a newer schema,
+            or closed. The message names the store without secrets, and says what to do.
+    """
+
+    def __init__(self, url: str | None = None, *, file_mode: int = 0o600) -> None:
+        self._database = Database(url, file_mode)
+
+    def __repr__(self) -> str:
+        return f"<MetricDB {self.url}>"
+
+    @property
+    def url(self) -> str:
+        """Return the address of the store without secrets, or `in memory`."""
+        return self._database.address.shown
+
+    @property
+    def persistent(self) -> bool:
+        """Tell whether what is stored outlives this process."""
+        return self._database.address.persistent
+
+    def start_run(self, run_id: str, info: SuiteInfo, key: ResultKey, started_at: datetime) -> None:
+        """Store that a run has started, before it reads data, so that one which crashes is seen."""
+        from dqx.orm import runs
+
+        with self._database.transaction("write") as connection:
+            runs.start(connection, run_id, info, key, started_at)
+
+    def history(
+        self, suite: str, tags: Mapping[str, str], wanted: Collection[tuple[str, str, date]]
+    ) -> dict[tuple[str, str, date], Value]:
+        """Return stored values by dataset, metric id and day; what was never stored is left out.
+
+        Each is from the newest finished run of that day, of the same suite and exactly these tags, that has
+        the metric, and is exactly what was stored.
+        """
+        from dqx.orm import metrics
+
+        with self._database.transaction("read") as connection:
+            return metrics.look_up(connection, suite, tags, wanted)
+
+    def snapshot(
+        self, suite: str, labels: Mapping[str, str], label_tags: Sequence[str], key_date: date
+    ) -> SnapshotState:
+        """Return what is known of a suite's runs whose tags, of those in `label_tags`, are just `labels`.
+
+        `failing_since` is what the newest finished run up to `key_date` stored; the last success is that of
+        the newest run that passed. Newest is by key date, then by start.
+        """
+        from dqx.orm import snapshot
+
+        with self._database.transaction("read") as connection:
+            return snapshot.read_snapshot(connection, suite, labels, label_tags, key_date)
+
+    def finish_run(
+        self,
+        run: SuiteRun,
+        metrics: Sequence[StoredMetric],
+        failing_since: Mapping[tuple[str, str], datetime],
+    ) -> None:
+        """Store a finished run with its results, metrics, datasets and outcomes so far: all, or nothing.
+
+        `failing_since` counts for the assertions that have a result in this run.
+        """
+        from dqx.orm import metrics as metric_values
+        from dqx.orm import outcomes, results, runs
+
+        with self._database.transaction("write") as connection:
+            number, suite = runs.finish(connection, run)
+            results.store_results(connection, number, suite, run, failing_since)
+            metric_values.store_metrics(connection, number, suite, metrics)
+            outcomes.store_datasets(connection, number, run.datasets)
+            outcomes.store_outcomes(connection, number, run.plugin_outcomes)
+
+    def record_outcomes(self, run_id: str, outcomes: Sequence[PluginOutcome]) -> None:
+        """Store what became of a run's plugins; one of the same plugin and phase replaces the one before."""
+        from dqx.orm.outcomes import record
+
+        with self._database.transaction("write") as connection:
+            record(connection, run_id, outcomes)
+
+    def register(self, suites: Iterable[SuiteInfo], tags: Mapping[str, str], registered_at: datetime) -> None:
+        """Make suites known under these tags that perhaps never ran; the first registration's time stays."""
+        from dqx.orm import schedules
+        from dqx.orm.values import encode_time
+
+        infos = list(suites)
+        with self._database.transaction("write") as connection:
+            for info in infos:
+                schedules.make_known(connection, info, tags, encode_time(registered_at))
+
+    def runs(
+        self, suite: str | None = None, *, tags: Mapping[str, str] | None = None, limit: int = 20
+    ) -> list[StoredRun]:
+        """Return at most `limit` runs, the newest first by key date, then by start.
+
+        `tags` keeps those that have at least these tags. A run without a verdict still runs, or crashed.
+        """
+        from dqx.orm import runs, schedules
+
+        with self._database.transaction("read") as connection:
+            numbers = schedules.matching(connection, suite, schedules.has_at_least(tags or {}))
+            return [runs.as_stored(row) for row in runs.newest(connection, numbers, limit=limit)]
+
+    def results(self, run_id: str) -> list[AssertionResult]:
+        """Return the results of a run in their order; none when it is unknown or has not finished."""
+        from dqx.orm import results
+
+        with self._database.transaction("read") as connection:
+            return results.read_results(connection, run_id)
+
+    def suites(self) -> list[str]:
+        """Return the names of all suites that ran or were registered and are not forgotten, sorted."""
+        from dqx.orm import schedules
+
+        with self._database.transaction("read") as connection:
+            return schedules.known_suites(connection)
+
+    def changes(self) -> int:
+        """Return how many transactions have written; the same number again means that nothing changed."""
+        from dqx.orm import schema
+
+        with self._database.transaction("read") as connection:
+            return schema.count_of_changes(connection)
+
+    def prune(self, keep: timedelta, now: datetime) -> int:
+        """Remove runs whose key date is more than `keep` before `now` (UTC); return how many.
+
+        The newest finished run of a suite under its tags always stays.
+
+        Raises:
+            ConfigurationError: When `keep` is negative.
+        """
+        from dqx.orm import retention
+
+        if keep.total_seconds() < 0:
+            raise ConfigurationError(f"prune keeps the runs of at least 0 days, not of {keep}", keep)
+        with self._database.transaction("alone") as connection:
+            return retention.prune(connection, keep, now)
+
+    def delete_run(self, run_id: str) -> None:
+        """Remove a run and all that belongs to it.
+
+        Raises:
+            ConfigurationError: When there is no such run.
+        """
+        from dqx.orm import retention
+
+        with self._database.transaction("alone") as connection:
+            retention.delete_run(connection, run_id)
+
+    def forget(self, suite: str, tags: Mapping[str, str] | None = None) -> int:
+        """Retire a suite, so that its silence alerts nobody; return under how many sets of tags it was known.
+
+        `tags` keeps to the sets that have at least these. Its history stays, and a later run or registration
+        makes it known again.
+        """
+        from dqx.orm import schedules
+
+        with self._database.transaction("write") as connection:
+            return schedules.forget(connection, suite, tags)
+
+    def close(self) -> None:
+        """Let go of the store; it cannot be used afterwards. May be called again."""
+        self._database.close()

@@ -1,0 +1,91 @@
+"""Which suites are known, under which tags, and what is expected of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+
+from dqx.orm.definitions import digest, number_of
+from dqx.orm.rows import chunks
+from dqx.orm.tables import schedules, suites
+from dqx.orm.values import decode_tags, encode_tags
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import Connection
+
+    from dqx.common import SuiteInfo
+    from dqx.orm.rows import Row
+
+
+def expectations(info: SuiteInfo) -> dict[str, object]:
+    """Return what a suite says of itself by the names of the columns for it."""
+    names = ("every_s", "grace_s", "timeout_s", "fail_on", "owner", "runbook_url")
+    return {name: getattr(info, name) for name in names}
+
+
+def identity(suite: str, tags: Mapping[str, str]) -> Row:
+    """Return what tells one schedule from all others."""
+    return (suite, encode_tags(tags))
+
+
+def make_known(
+    connection: Connection, info: SuiteInfo, tags: Mapping[str, str], registered_at: int | None = None
+) -> int:
+    """Store what is expected of a suite under these tags, in place of what was known; return the number.
+
+    The first registration counts: a second one, at the next deployment, does not put off the alert that the
+    suite never ran. What was forgotten is known again.
+    """
+    suite = number_of(connection, suites, (info.name,), {"name": info.name})
+    expected = expectations(info)
+    number = number_of(
+        connection,
+        schedules,
+        identity(info.name, tags),
+        {"suite": suite, "tags": encode_tags(tags), "forgotten": False, **expected},
+    )
+    connection.execute(
+        update(schedules)
+        .where(schedules.c.id == number)
+        .values(
+            forgotten=False, registered_at=func.coalesce(schedules.c.registered_at, registered_at), **expected
+        )
+    )
+    return number
+
+
+def forget(connection: Connection, suite: str, tags: Mapping[str, str] | None) -> int:
+    """Mark the schedules of a suite that have at least these tags as forgotten; return how many were not."""
+    numbers = matching(connection, suite, has_at_least(tags or {}))
+    forgotten = 0
+    for chunk in chunks(numbers):
+        forgotten += connection.execute(
+            update(schedules)
+            .where(schedules.c.id.in_(chunk), schedules.c.forgotten.is_(False))
+            .values(forgotten=True, registered_at=None)
+        ).rowcount
+    return forgotten
+
+
+def matching(
+    connection: Connection, suite: str | None, accepts: Callable[[Mapping[str, str]], bool]
+) -> list[int]:
+    """Return the numbers of the schedules of a suite (None: of all) whose tags `accepts` takes."""
+    query = select(schedules.c.id, schedules.c.tags)
+    if suite is not None:
+        query = query.join(suites).where(suites.c.digest == digest((suite,)))
+    return [number for number, tags in connection.execute(query) if accepts(decode_tags(tags))]
+
+
+def has_at_least(wanted: Mapping[str, str]) -> Callable[[Mapping[str, str]], bool]:
+    """Return a test whether tags hold all that is wanted, and perhaps others."""
+    return lambda tags: wanted.items() <= tags.items()
+
+
+def known_suites(connection: Connection) -> list[str]:
+    """Return the names of the suites that were registered or ran, and are not forgotten, in their order."""
+    query = select(suites.c.name).join(schedules).where(schedules.c.forgotten.is_(False)).distinct()
+    return sorted(connection.execute(query).scalars())

@@ -1,0 +1,122 @@
+"""What the log says of plugins: one record for each call, with the plugin's name, version and phase as fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dqx.telemetry import names
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+
+    from dqx.common import PluginOutcome
+    from dqx.plugins.hosted import HostedPlugin
+    from dqx.plugins.isolation import Failure
+
+
+class Reports:
+    """Writes to the logger that `logger()` returns at that moment."""
+
+    def __init__(self, logger: Callable[[], logging.Logger]) -> None:
+        self._logger = logger
+
+    def loading(self, name: str) -> None:
+        """Log that a plugin is about to be imported."""
+        self._logger().info("Loading plugin: %s", name)
+
+    def ended(self, outcome: PluginOutcome, failure: Failure | None) -> None:
+        """Log what became of a call; a redacted traceback goes to the debug level."""
+        logger, extra = self._logger(), _facts(outcome)
+        name, where = outcome.plugin, _where(outcome, failure)
+        match outcome.outcome, outcome.phase:
+            case "ok", "load":
+                logger.info("Successfully loaded plugin: %s (%s)", name, where, extra=extra)
+            case "ok", "process":
+                logger.info(
+                    "Plugin %s processed results in %.2fs (%s)", name, outcome.duration_s, where, extra=extra
+                )
+            case "ok", _:
+                logger.debug(
+                    "Plugin %s: %s took %.2fs (%s)",
+                    name,
+                    outcome.phase,
+                    outcome.duration_s,
+                    where,
+                    extra=extra,
+                )
+            case "disabled", _:
+                logger.debug("Plugin %s is disabled: %s (%s)", name, outcome.message, where, extra=extra)
+            case "not_run", _:
+                logger.error("Plugin %s was not called: %s (%s)", name, outcome.message, where, extra=extra)
+            case _, "load":
+                logger.error("Failed to load plugin %s: %s (%s)", name, _what(outcome), where, extra=extra)
+            case _, "shutdown":
+                logger.error(
+                    "Plugin %s failed during shutdown: %s (%s)", name, _what(outcome), where, extra=extra
+                )
+            case _:
+                logger.error(
+                    "Plugin %s failed during processing: %s (%s)", name, _what(outcome), where, extra=extra
+                )
+        if failure is not None and failure.traceback:
+            logger.debug("Plugin %s: %s", name, failure.traceback, extra=extra)
+
+    def late(self, hosted: HostedPlugin, phase: str, late_s: float) -> None:
+        """Log that an abandoned call came back after all."""
+        self._logger().warning(
+            "Plugin %s came back from %s %.2fs after its deadline; what it brought was thrown away (%s)",
+            hosted.name,
+            phase,
+            late_s,
+            origin(hosted.distribution, hosted.version),
+            extra=_present(
+                {
+                    names.PLUGIN_NAME: hosted.name,
+                    names.PLUGIN_VERSION: hosted.version,
+                    names.PLUGIN_DISTRIBUTION: hosted.distribution,
+                    names.PLUGIN_PHASE: phase,
+                }
+            ),
+        )
+
+    def replaced_streams(self, outcome: PluginOutcome) -> None:
+        """Log that `sys.stdout` or `sys.stderr` were put back."""
+        self._logger().warning(
+            "Plugin %s replaced sys.stdout or sys.stderr; they were put back (%s)",
+            outcome.plugin,
+            _where(outcome, None),
+            extra=_facts(outcome),
+        )
+
+
+def origin(distribution: str | None, version: str | None) -> str:
+    """Return where a plugin came from, as text."""
+    return f"{distribution} {version or 'without a version'}" if distribution else "of no distribution"
+
+
+def _what(outcome: PluginOutcome) -> str:
+    error_type = "" if outcome.outcome == "timed_out" else f"{outcome.error_type}: "
+    return f"{error_type}{outcome.message}"
+
+
+def _where(outcome: PluginOutcome, failure: Failure | None) -> str:
+    place = f", at {failure.where}" if failure and failure.where else ""
+    return f"{outcome.phase}, {origin(outcome.distribution, outcome.version)}{place}"
+
+
+def _facts(outcome: PluginOutcome) -> dict[str, str]:
+    return _present(
+        {
+            names.PLUGIN_NAME: outcome.plugin,
+            names.PLUGIN_VERSION: outcome.version,
+            names.PLUGIN_DISTRIBUTION: outcome.distribution,
+            names.PLUGIN_PHASE: outcome.phase,
+            names.PLUGIN_OUTCOME: outcome.outcome,
+            names.ERROR_TYPE: outcome.error_type,
+        }
+    )
+
+
+def _present(facts: dict[str, str | None]) -> dict[str, str]:
+    return {name: fact for name, fact in facts.items() if fact is not None}

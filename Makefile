@@ -1,17 +1,44 @@
-# Everything is set up by the targets themselves; nothing is needed before them but Python 3.11+ and make.
+# Each target does all its own set-up; nothing is needed before it but Python 3.11 or newer and make.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check bench lowest clean
+.PHONY: help demo test check lowest bench clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/ready  ## check real flights, and see what a run prints and keeps
+	@$(BIN)/python examples/flights/demo.py
+
+test: $(VENV)/ready  ## run all tests
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/ready  ## ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+lowest: $(VENV)/lowest-ready  ## run the tests at the lowest releases that pyproject.toml allows
+	@$(VENV)/lowest/bin/python -m pytest
+
+bench: $(VENV)/ready  ## measure; prints the tables of docs/benchmarks.md
+	@$(BIN)/python benchmarks/engine.py
+
+clean:  ## remove what was made
+	@rm -rf $(VENV) .demo .bench build dist
 
 $(VENV)/ready: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("DQX needs Python 3.11 or newer, found " + sys.version.split()[0] + "; name one with make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "DQX needs Python 3.11 or newer, and this is " + sys.version.split()[0] + "; name another: make $(MAKECMDGOALS) PYTHON=python3.12")'
+	@echo "setting up $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q 'pip>=25.1'
-	@$(BIN)/python -m pip install -q -e '.[all]' --group dev --group demo
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --editable '.[all]' --group dev --group demo
+	@touch $@
+
+$(VENV)/lowest-ready: pyproject.toml tests/constraints-lowest.txt
+	@$(PYTHON) -m venv $(VENV)/lowest
+	@$(VENV)/lowest/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(VENV)/lowest/bin/python -m pip install --quiet --editable '.[all]' --group dev --group demo --constraint tests/constraints-lowest.txt
 	@touch $@

@@ -35,7 +35,7 @@ from dqx.telemetry import tracing
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from dqx.common import Analyzer, AssertionResult, SymbolInfo
+    from dqx.common import Analyzer, AssertionResult, StoredMetric, SymbolInfo
     from dqx.orm.records import SnapshotState
     from dqx.orm.repositories import MetricDB
     from dqx.plugins import PluginManager
@@ -176,6 +176,10 @@ class VerificationSuite:
         self._plugins_deny = self._plugins_deny if plugins_deny is None else plugins_deny
         self._plugins_timeout = self._plugins_timeout if plugins_timeout is None else plugins_timeout
 
+    def missing_plugins(self) -> dict[str, str]:
+        """Return the plugins that are configured but not installed, each with a message that says so."""
+        return self._get_plugin_manager().missing(self._plugin_config)
+
     def run(
         self,
         datasources: Mapping[str, SqlDataSource] | Sequence[SqlDataSource],
@@ -203,7 +207,8 @@ class VerificationSuite:
         started_at, started = _now(), time.perf_counter()
         _refuse_key(key, started_at, allow_future=allow_future)
         assertions = collect(self._checks, MetricProvider(), self._name, self._db)
-        assertions = [a if a.owner else replace(a, owner=self.info.owner) for a in assertions]
+        if self.info.owner is not None:
+            assertions = [a if a.owner else replace(a, owner=self.info.owner) for a in assertions]
         plan = make_plan(assertions, sources)
         manager = self._get_plugin_manager()
         manager.prepare(self._plugin_config)
@@ -232,7 +237,7 @@ class VerificationSuite:
                 fail_on=self.info.fail_on,
             )
             failing_since = _failing_since(run, state)
-            run = self._store(run, symbols, failing_since)
+            run = self._store(run, stored_metrics(plan, symbols), failing_since)
             tracing.end_run(span, run)
             publication = Publication(run, self.info, self._labels(key), state, failing_since, span)
             run = publish(manager, publication, self._plugin_config, self._db)
@@ -284,7 +289,11 @@ class VerificationSuite:
 
     def _history(self, plan: Plan, key: ResultKey) -> dict[Symbol, ResultValue]:
         """Return the lagged symbols that the store holds."""
-        wanted = {(s.dataset, s.spec.metric_id, key.lag(s.lag).yyyy_mm_dd): s for s in plan.symbols if s.lag}
+        wanted = {
+            (symbol.dataset, planned.spec.metric_id, key.lag(symbol.lag).yyyy_mm_dd): symbol
+            for symbol, planned in plan.symbols.items()
+            if symbol.lag
+        }
         if not wanted:
             return {}
         found = self._db.history(self._name, key.tags, list(wanted))
@@ -293,12 +302,12 @@ class VerificationSuite:
     def _store(
         self,
         run: SuiteRun,
-        symbols: Mapping[Symbol, SymbolInfo],
+        metrics: Sequence[StoredMetric],
         failing_since: Mapping[tuple[str, str], datetime],
     ) -> SuiteRun:
         """Store a run and its metrics; a store that cannot take them is noted on the run, not raised."""
         try:
-            self._db.finish_run(run, stored_metrics(symbols), failing_since)
+            self._db.finish_run(run, metrics, failing_since)
         except StoreError as error:
             logger.error("suite %s: the run was not stored: %s", self._name, error)
             return replace(run, store_error=str(error))

@@ -100,8 +100,10 @@ def _running(binaries: Path) -> Iterator[Postgres]:
                 shutil.chown(path, user)
         data = folder / "data"
         subprocess.run(
-            [binaries / "initdb", "-D", data, "-U", "dqx", "--pwfile", folder / "password"]
-            + ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"],
+            [
+                *(binaries / "initdb", "-D", data, "-U", "dqx", "--pwfile", folder / "password"),
+                *("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"),
+            ],
             check=True,
             capture_output=True,
             user=user,
@@ -110,8 +112,10 @@ def _running(binaries: Path) -> Iterator[Postgres]:
         port = _free_port()
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
-                [binaries / "postgres", "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1"]
-                + ["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "full_page_writes=off"],
+                [
+                    *(binaries / "postgres", "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1"),
+                    *("-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "full_page_writes=off"),
+                ],
                 stdout=log,
                 stderr=log,
                 user=user,

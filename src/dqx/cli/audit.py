@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dqx.common import as_utc
+from dqx.cli.duration import parse_duration
+from dqx.common import ConfigurationError, as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,10 +32,18 @@ def _hash(_ctx: click.Context, _param: click.Parameter, value: str | None) -> st
 
 
 def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
+    if not value:
+        return None
     try:
-        return as_utc(datetime.fromisoformat(value)) if value else None
+        return as_utc(datetime.fromisoformat(value))
     except ValueError:
-        raise click.BadParameter(f"{value!r} is no time; 2024-01-31 and 2024-01-31T06:00 are (UTC)") from None
+        pass
+    try:
+        return datetime.now(UTC) - parse_duration(value)
+    except (ConfigurationError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is no time; 2024-01-31 and 2024-01-31T06:00 are (UTC), and 7d (seven days ago)"
+        ) from None
 
 
 @click.group()
@@ -75,7 +84,10 @@ def verify(ctx: click.Context, files: tuple[Path, ...], anchor: str | None) -> N
 @click.argument("file", type=_FILE)
 @click.option("--failed", is_flag=True, help="Show the assertions that failed or could not be evaluated.")
 @click.option(
-    "--since", metavar="TIME", callback=_moment, help="Leave out what was recorded before this time (UTC)."
+    "--since",
+    metavar="TIME",
+    callback=_moment,
+    help="Leave out what was recorded before: 2024-01-31 (UTC), or 7d ago.",
 )
 def show(file: Path, failed: bool, since: datetime | None) -> None:
     r"""Show the runs in FILE as a table.
@@ -83,7 +95,7 @@ def show(file: Path, failed: bool, since: datetime | None) -> None:
     \b
     Examples:
       dqx audit show audit.jsonl
-      dqx audit show audit.jsonl --failed --since 2024-01-31
+      dqx audit show audit.jsonl --failed --since 7d
     """
     from rich.console import Console
 
@@ -201,7 +213,7 @@ def _bounds(thresholds: Mapping[str, Any]) -> str:
     if "excluded_lower" in thresholds:
         return f"not {thresholds['excluded_lower']} to {thresholds.get('excluded_upper')}"
     if lower is not None and upper is not None:
-        return f"{lower} to {upper}"
+        return f"{lower} to {upper}" if lower != upper else str(lower)
     return f"from {lower}" if lower is not None else f"up to {upper}" if upper is not None else ""
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import math
+from typing import Any
 
 from dqx.common import ConfigurationError
 
-_JSON_FIELDS = {"levelname": "level", "name": "logger"}
+_NAMES = {"levelname": "level", "name": "logger"}
 
 
 def text_log_handler() -> logging.Handler:
@@ -34,6 +37,18 @@ def json_log_handler() -> logging.Handler:
         ) from error
     handler = logging.StreamHandler()
     handler.setFormatter(
-        JsonFormatter("{levelname}{name}{message}", style="{", rename_fields=_JSON_FIELDS, timestamp=True)
+        JsonFormatter(
+            "{levelname}{name}{message}",
+            style="{",
+            rename_fields=_NAMES,
+            timestamp=True,
+            json_serializer=_strict_json,
+        )
     )
     return handler
+
+
+def _strict_json(fields: dict[str, Any], **options: Any) -> str:
+    """Return JSON; NaN and infinity, which are not JSON and would cost the whole line, become text."""
+    endless = {name: str(v) for name, v in fields.items() if isinstance(v, float) and not math.isfinite(v)}
+    return json.dumps(fields | endless, **options)

@@ -7,11 +7,11 @@ algorithm never changes a number: each way is exact, or says that it must look a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dqx.common import ScanError, Value, ValueSource, as_utc
 from dqx.engine.columns import MOMENTS, NUMBERS, Column, Columns, Family
@@ -35,13 +35,12 @@ _BITMAP_BITS_FREE = 1 << 20
 _COMPARISONS_MAX = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Aggregate:
+class Aggregate(NamedTuple):
     """One aggregate of a query, with the values bound in it, and what computes the same when it fails."""
 
     sql: str
     parameters: tuple[Any, ...] = ()
-    fallback: Aggregate | None = field(default=None, compare=False)
+    fallback: Aggregate | None = None
 
 
 @dataclass(frozen=True, slots=True)

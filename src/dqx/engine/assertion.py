@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from dqx.common import FrozenDict, Tags
-from dqx.engine.expression import Constant, Expression, Operand, combine, compare, settle
+from dqx.engine.expression import Constant, Expression, Operand, Operation, compare, settle
 from dqx.engine.metrics import render_value
 
 if TYPE_CHECKING:
@@ -57,9 +57,11 @@ class Validator:
         if self.comparison in ("==", "!="):
             if not self.tolerance:
                 return bound, bound
-            distance = Constant(self.tolerance).evaluate(lookup)
-            # Only numbers have a tolerance; the suite refuses another where it is written.
-            return combine("-", bound, distance), combine("+", bound, distance)  # type: ignore[arg-type]
+            distance = Constant(self.tolerance)
+            return (
+                Operation("-", self.bound, distance).evaluate(lookup),
+                Operation("+", self.bound, distance).evaluate(lookup),
+            )
         return (bound, None) if self.comparison in (">", ">=") else (None, bound)
 
     def holds(self, value: Operand, low: Operand | None, high: Operand | None) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dqx.common import DEFAULT_SEVERITY, ConfigurationError, DQXError, Tags, Value, check_severity
@@ -216,13 +217,16 @@ class AssertionDraft:
             tolerance = as_expression(tol)
         except ConfigurationError as error:
             raise ConfigurationError(f"{where}: {error}", error.culprit) from None
-        if not isinstance(tolerance, Constant) or not isinstance(tol, (int, float)) or tol < 0:
+        if not isinstance(tolerance, Constant) or isinstance(tolerance.value, date) or tolerance.value < 0:
             raise ConfigurationError(f"{where}: tol is a number, 0 or more, not {tol!r}", tol)
-        if tol and isinstance(low, Constant) and not isinstance(low.value, (int, float)):
+        if tolerance.value and isinstance(low, Constant) and isinstance(low.value, date):
             raise ConfigurationError(f"{where}: only numbers have a tolerance, not {low}", tol)
-        validator = Validator(comparison, low, high, tol)
+        validator = Validator(comparison, low, high, tolerance.value)
         if _reversed(low, high):
-            raise ConfigurationError(f"{where}: no value is {validator.render()}", str(validator.bound))
+            raise ConfigurationError(
+                f"{where}: {validator.render()} has its bounds the wrong way round; write {high} and {low}",
+                str(validator.bound),
+            )
         self._close(validator)
 
     def _close(self, validator: Validator | None) -> None:
@@ -310,10 +314,12 @@ def _defective(context: Context, error: Exception) -> list[Assertion]:
     frames = traceback.extract_tb(error.__traceback__)
     at = f" (line {frames[-1].lineno} of {frames[-1].filename})" if frames else ""
     defect = f"the check raised {type(error).__name__}: {error}{at}"
-    named = [draft._assertion(None, defect) for draft in context._drafts if draft._name is not None]
-    unique = {assertion.name: assertion for assertion in named if assertion.name != COMPLETES}
+    ended = [a if a.validator is None else replace(a, defect=defect) for a in context._assertions]
+    begun = [d._assertion(None, defect) for d in context._drafts if d._name is not None and not d._ended]
+    unique = {a.name: a for a in (*ended, *begun) if a.defect is not None and a.name != COMPLETES}
     # P0: whatever the suite fails on, a check of which nobody knows what it asserts is not a passed one.
     return [
+        *(a for a in ended if a.defect is None),
         *unique.values(),
         Assertion(context.check, COMPLETES, "P0", None, None, None, defect=defect),
     ]

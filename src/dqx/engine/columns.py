@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from dqx.common import ScanError, did_you_mean
+from dqx.engine.user_sql import UNFIT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 Family = Literal[
-    "integer", "decimal", "float", "boolean", "text", "date", "timestamp", "timestamptz", "other"
+    "integer", "decimal", "float", "boolean", "text", "date", "timestamp", "timestamptz", "untyped", "other"
 ]
 
 NUMBERS: frozenset[Family] = frozenset({"integer", "decimal", "float"})
@@ -28,15 +29,20 @@ _FAMILIES: dict[str, Family] = {
     "DATE": "date",
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
     "TIMESTAMP WITH TIME ZONE": "timestamptz",
+    # A column of a data frame in which all is missing: it can be whatever is wanted of it.
+    **dict.fromkeys(("NULL", '"NULL"'), "untyped"),
 }
+# In this order, so that what takes several families gets numbers.
+_TAKEN_FOR: dict[Family, str] = {"float": "DOUBLE", "timestamp": "TIMESTAMP", "text": "VARCHAR"}
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column by its name in the data and the engine's name of its type."""
+    """A column by its name in the data and the engine's name of its type; `cast` when it has none of its own."""
 
     name: str
     type: str
+    cast: bool = False
 
     @property
     def family(self) -> Family:
@@ -45,8 +51,9 @@ class Column:
 
     @property
     def sql(self) -> str:
-        """Return the name quoted for SQL, whatever it contains."""
-        return '"' + self.name.replace('"', '""') + '"'
+        """Return the name quoted for SQL, whatever it contains, as a value of the column's type."""
+        quoted = '"' + self.name.replace('"', '""') + '"'
+        return f"CAST({quoted} AS {self.type})" if self.cast else quoted
 
 
 class Columns:
@@ -58,11 +65,28 @@ class Columns:
         self._folded = {name.casefold(): column for name, column in self._columns.items()}
 
     def find(self, name: str) -> Column:
-        """Return the column `name`; raise ScanError with the nearest name when there is none."""
+        """Return the column `name`; raise ScanError with the nearest name when there is none.
+
+        An engine for which case is nothing renames the second of two columns that differ in it alone, `A` beside
+        `a` to `A_1`: then `A` is refused, as it would silently be `a`.
+        """
         column = self._columns.get(name) or self._folded.get(name.casefold())
         if column is None:
             raise ScanError(
                 f"dataset '{self.dataset}' has no column {name!r}{did_you_mean(name, self._columns)}",
+                self.dataset,
+            )
+        renamed = None if column.name == name else self._columns.get(f"{name}_1")
+        if renamed is not None:
+            raise ScanError(
+                f"dataset '{self.dataset}' has columns that differ in case only; {name!r} can be "
+                f"{column.name!r}, or {renamed.name!r} as the second of them is called here",
+                self.dataset,
+            )
+        if UNFIT.search(name):
+            raise ScanError(
+                f"dataset '{self.dataset}': column {name!r} cannot be named in a query, as it holds one of the "
+                "characters U+0002 to U+0004; rename it",
                 self.dataset,
             )
         return column
@@ -70,6 +94,8 @@ class Columns:
     def require(self, name: str, families: Collection[Family], purpose: str, advice: str) -> Column:
         """Return the column `name` when it holds one of `families`; raise ScanError with `advice` otherwise."""
         column = self.find(name)
+        if column.family == "untyped":
+            return Column(name, next(t for f, t in _TAKEN_FOR.items() if f in families), cast=True)
         if column.family not in families:
             raise ScanError(
                 f"{purpose} does not fit column {column.name!r} of dataset '{self.dataset}', "

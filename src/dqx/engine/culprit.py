@@ -68,13 +68,18 @@ class Reads:
         return dict(zip(aggregates, values, strict=True))
 
     def _without_unbound(self, wanted: list[Aggregate], error: Exception) -> dict[Aggregate, Any]:
-        """Take out what does not bind, each tried alone, and read the rest."""
+        """Take out what does not bind, found by halving without a read, and read the rest."""
         failed: dict[Aggregate, Any] = {}
-        for aggregate in wanted:
+        groups = [wanted]
+        while groups:
+            group = groups.pop()
             try:
-                self._probe([aggregate])
+                self._probe(group)
             except self._unbound as cause:
-                failed[aggregate] = ScanError(_reason(cause))
+                if len(group) == 1:
+                    failed[group[0]] = ScanError(_reason(cause))
+                else:
+                    groups += _halves(group)
             except self._refused:
                 continue  # to be found when it is read
         if not failed:
@@ -82,38 +87,43 @@ class Reads:
         return failed | self.read(aggregate for aggregate in wanted if aggregate not in failed)
 
     def _isolate(self, wanted: list[Aggregate], cause: Exception) -> dict[Aggregate, Any]:
-        """Halve until the culprits are known or the extra reads are spent."""
+        """Halve until the culprits are known or the extra reads are spent.
+
+        The last of them is kept for what is not suspected: where the culprit cannot be told from a few others,
+        only those few go without a value.
+        """
         found: dict[Aggregate, Any] = {}
         rest = wanted
         while rest:
             suspects = rest
-            while len(suspects) > 1 and self._extra:
+            while len(suspects) > 1 and self._extra > 1:
                 half, other = _halves(suspects)
                 try:
                     found |= self._spend(half)
                     suspects = other
                 except self._refused as error:
                     cause, suspects = error, half
-            if len(suspects) > 1:
-                break
-            found[suspects[0]] = ScanError(_reason(cause))
+            found |= dict.fromkeys(suspects, _blamed(suspects, cause))
             rest = [aggregate for aggregate in rest if aggregate not in found]
-            if rest and self._extra:
-                try:
-                    return found | self._spend(rest)
-                except self._refused as error:
-                    cause = error
-        for aggregate in wanted:
-            if aggregate not in found:
-                found[aggregate] = ScanError(
-                    f"not computed: an aggregate of the same query failed, and {EXTRA_READS_MAX} more reads "
-                    f"did not tell which: {_reason(cause)}"
-                )
+            try:
+                return found | (self._spend(rest) if rest else {})
+            except self._refused as error:
+                cause = error
         return found
 
     def _spend(self, aggregates: list[Aggregate]) -> dict[Aggregate, Any]:
         self._extra -= 1
         return self._attempt(aggregates)
+
+
+def _blamed(suspects: list[Aggregate], cause: Exception) -> ScanError:
+    """Return the reason why suspects, one of which is the culprit, have no value."""
+    if len(suspects) == 1:
+        return ScanError(_reason(cause))
+    return ScanError(
+        f"not computed: an aggregate of the same query failed, and {EXTRA_READS_MAX} more reads did not tell "
+        f"which: {_reason(cause)}"
+    )
 
 
 def _halves(suspects: list[Aggregate]) -> tuple[list[Aggregate], list[Aggregate]]:

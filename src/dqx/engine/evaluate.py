@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dqx.common import AssertionResult, ResultValue, Tags
+from dqx.common import AssertionResult, FrozenDict, Tags
 from dqx.engine.expression import EvaluationError, NoHistoryError, settle
 from dqx.engine.metrics import render_value
 from dqx.engine.plan import Symbol
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
-    from dqx.common import ResultKey, Status, Value
+    from dqx.common import ResultKey, ResultValue, Status, Value
     from dqx.engine.assertion import Assertion
     from dqx.engine.expression import Metric
+
+_NO_THRESHOLDS: Mapping[str, Value] = FrozenDict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,10 @@ class Evaluation:
     def _result(self, assertion: Assertion) -> AssertionResult:
         evaluated_at = self.clock()
         started = time.perf_counter()
-        status, reason, value, thresholds = self._outcome(assertion)
-        tags = {**assertion.tags, **self.key.tags} if assertion.tags else self.key.tags
+        symbols = [self._symbol(assertion, metric) for metric in assertion.metrics()]
+        status, reason, value, thresholds = self._outcome(assertion, symbols)
+        tags = Tags({**assertion.tags, **self.key.tags}) if assertion.tags else self.key.tags
+        metric = assertion.name if assertion.actual is None else assertion.actual.render()
         return AssertionResult(
             yyyy_mm_dd=self.key.yyyy_mm_dd,
             suite=self.suite,
@@ -53,9 +57,9 @@ class Evaluation:
             assertion=assertion.name,
             severity=assertion.severity,
             status=status,
-            metric=assertion.name if assertion.actual is None else assertion.actual.render(),
-            expression=assertion.render(),
-            tags=tags if isinstance(tags, Tags) else Tags(tags),
+            metric=metric,
+            expression=f"{metric} {assertion.validator.render()}" if assertion.validator else metric,
+            tags=tags,
             reason=reason,
             value=value,
             thresholds=thresholds,
@@ -63,26 +67,32 @@ class Evaluation:
             duration_s=time.perf_counter() - started,
             owner=assertion.owner,
             runbook_url=assertion.runbook_url,
-            datasets=tuple(dict.fromkeys(self._dataset(assertion, m) for m in assertion.metrics())),
+            datasets=tuple(dict.fromkeys(symbol.dataset for symbol in symbols)),
             expression_redacted=assertion.render(redacted=True),
         )
 
-    def _outcome(self, assertion: Assertion) -> tuple[Status, str | None, Value | None, Mapping[str, Value]]:
+    def _outcome(
+        self, assertion: Assertion, symbols: Iterable[Symbol]
+    ) -> tuple[Status, str | None, Value | None, Mapping[str, Value]]:
         if assertion.defect is not None:
-            return "ERROR", assertion.defect, None, {}
+            return "ERROR", assertion.defect, None, _NO_THRESHOLDS
         # What could not be computed outweighs what was not stored yet: the one needs a person, the other time.
-        for metric in assertion.metrics():
-            found = self.values.get(Symbol(self._dataset(assertion, metric), metric.spec, metric.lag))
+        for symbol in symbols:
+            found = self.values.get(symbol)
             if found is not None and found.error is not None:
-                return "ERROR", str(found.error), None, {}
+                return "ERROR", str(found.error), None, _NO_THRESHOLDS
         value: Value | None = None
-        thresholds: Mapping[str, Value] = {}
+        thresholds: Mapping[str, Value] = _NO_THRESHOLDS
         actual, validator = assertion.actual, assertion.validator
         assert actual is not None
         assert validator is not None
 
         def lookup(metric: Metric) -> Value:
-            return self._lookup(assertion, metric)
+            found = self.values.get(self._symbol(assertion, metric))
+            if found is None:
+                day = self.key.yyyy_mm_dd - timedelta(days=metric.lag)
+                raise NoHistoryError(f"{metric} is not stored for {day}")
+            return found.unwrap()
 
         try:
             operand = actual.evaluate(lookup)
@@ -98,14 +108,7 @@ class Evaluation:
         shown = f"{actual.render()} is {render_value(value)}, which is not {validator.render()}"
         return "FAILURE", shown, value, thresholds
 
-    def _dataset(self, assertion: Assertion, metric: Metric) -> str:
+    def _symbol(self, assertion: Assertion, metric: Metric) -> Symbol:
         dataset = metric.dataset or assertion.dataset or self.only_dataset
         assert dataset is not None  # the plan has seen to it
-        return dataset
-
-    def _lookup(self, assertion: Assertion, metric: Metric) -> Value:
-        found = self.values.get(Symbol(self._dataset(assertion, metric), metric.spec, metric.lag))
-        if found is None:
-            day = self.key.yyyy_mm_dd - timedelta(days=metric.lag)
-            raise NoHistoryError(f"{metric} is not stored for {day}")
-        return found.unwrap()
+        return Symbol(dataset, metric.spec.identity, metric.lag)

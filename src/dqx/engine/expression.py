@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from dqx.common import ConfigurationError, Value, as_utc
-from dqx.engine.metrics import MetricSpec, render_value
+from dqx.engine.metrics import MetricSpec, is_finite, plain_value, render_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -109,15 +109,20 @@ class Expression:
     def _no_comparison(self, other: object) -> NoReturn:
         raise ConfigurationError(
             f"{self} has no value before the data is read, so Python cannot compare it with {other}; "
-            "write ctx.assert_that(...).where(name=...) and end it with is_gt, is_leq, is_between, ..."
+            "write ctx.assert_that(...).where(name=...) and end it with is_gt, is_eq, is_between, ...",
+            str(self),
         )
 
     __lt__ = __le__ = __gt__ = __ge__ = _no_comparison
+    # An `==` that answered would make `if mp.num_rows() == 0:` a branch that is never taken, without a word.
+    __eq__ = __ne__ = _no_comparison
+    __hash__ = object.__hash__
 
     def __bool__(self) -> NoReturn:
         raise ConfigurationError(
-            f"{self} has no value before the data is read, so it cannot be used in `if`, `and` or `==`; "
-            "write ctx.assert_that(...) and end it with is_eq, is_zero, is_positive, ..."
+            f"{self} has no value before the data is read, so it cannot be used in `if`, `and` or `not`; "
+            "write ctx.assert_that(...) and end it with is_eq, is_zero, is_positive, ...",
+            str(self),
         )
 
 
@@ -182,7 +187,7 @@ class Negation(Expression):
 
     def evaluate(self, lookup: Callable[[Metric], Value]) -> Operand:
         """Return the negative of the operand."""
-        return -self._number(lookup)
+        return combine("-", 0, self._number(lookup))
 
     def _number(self, lookup: Callable[[Metric], Value]) -> Number:
         value = self.operand.evaluate(lookup)
@@ -208,7 +213,7 @@ class Absolute(Negation):
     def evaluate(self, lookup: Callable[[Metric], Value]) -> Operand:
         """Return the operand without its sign."""
         value = self._number(lookup)
-        return -value if value < 0 else value
+        return combine("-", 0, value) if value < 0 else value
 
     def render(self, *, redacted: bool = False) -> str:
         """Return `abs(x)`."""
@@ -248,10 +253,10 @@ class Operation(Expression):
         left, right = self.left.evaluate(lookup), self.right.evaluate(lookup)
         if isinstance(left, date) or isinstance(right, date):
             return self._moments(left, right)
-        if self.symbol == "/" and right == 0:
-            raise EvaluationError(f"division by zero: {self.right.render()} is 0")
         try:
             return combine(self.symbol, left, right)
+        except ZeroDivisionError:
+            raise EvaluationError(f"division by zero: {self.right.render()} is 0") from None
         except OverflowError:
             raise EvaluationError(f"{self.render()} is too large for a float") from None
 
@@ -303,11 +308,14 @@ class Spread(Expression):
                 continue
             if isinstance(value, date):
                 raise EvaluationError(f"{self.render()}: {term.render()} is a moment, {value}, not a number")
-            values.append(Fraction(value))
+            values.append(Fraction(_finite(value)))
         if len(values) < 2:
             raise NoHistoryError(f"{self.render()} needs two stored days at least, found {len(values)}")
         mean = sum(values, Fraction()) / len(values)
-        return math.sqrt(sum(((value - mean) ** 2 for value in values), Fraction()) / (len(values) - 1))
+        try:
+            return math.sqrt(sum(((value - mean) ** 2 for value in values), Fraction()) / (len(values) - 1))
+        except OverflowError:
+            raise EvaluationError(f"{self.render()} is too large for a float") from None
 
     def render(self, *, redacted: bool = False) -> str:
         """Return `stddev(sum(x), offset=1, n=7)`."""
@@ -322,18 +330,24 @@ def as_expression(value: object) -> Expression:
     """Return an expression, a finite number or a moment as an expression; ConfigurationError otherwise."""
     if isinstance(value, Expression):
         return value
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, date)):
-        hint = " (did you compare inside assert_that?)" if isinstance(value, bool) else ""
+    plain = plain_value(value)
+    if isinstance(plain, bool) or not isinstance(plain, (int, float, Decimal, date)):
+        hint = " (did you compare inside assert_that?)" if isinstance(plain, bool) else ""
         raise ConfigurationError(
             f"an expression is made of metrics, numbers and dates, not of {value!r}{hint}", value
         )
-    if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+    if not is_finite(plain):
         raise ConfigurationError(f"{value!r} cannot be compared with; a bound is a finite number", value)
-    return Constant(value)
+    return Constant(plain)
 
 
 def combine(symbol: str, left: Number, right: Number) -> Number:
-    """Return `left symbol right`, exactly unless one of them is a float. Raises OverflowError."""
+    """Return `left symbol right`, exactly unless one of them is a float.
+
+    Raises:
+        OverflowError: When the result is a float and too large for one.
+        ZeroDivisionError: When `right` is 0, or nearer to it than a float can be.
+    """
     operate = _OPERATORS[symbol]
     if isinstance(left, float) or isinstance(right, float):
         return float(operate(float(left), float(right)))
@@ -381,9 +395,7 @@ def compare(left: Operand, right: Operand) -> int:
 
 
 def _finite(value: _V) -> _V:
-    if (isinstance(value, float) and not math.isfinite(value)) or (
-        isinstance(value, Decimal) and not value.is_finite()
-    ):
+    if not is_finite(value):
         raise EvaluationError(f"the value is {value}, where a finite number was needed")
     return value
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import numbers
 import re
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
@@ -44,6 +46,7 @@ MetricKind = Literal[
     "custom_sql",
 ]
 
+_PLAIN = frozenset((bool, int, float, Decimal, date, datetime, str))
 _BARE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -76,7 +79,7 @@ class MetricSpec:
     @property
     def metric_id(self) -> str:
         """Return the identity in 32 hexadecimal digits, the same in every process and release."""
-        return hashlib.sha256(self.identity.encode()).hexdigest()[:32]
+        return hashlib.sha256(self.identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
     def render(self, *, redacted: bool = False, lag: int = 0) -> str:
         """Return the metric as a person would write it.
@@ -101,6 +104,36 @@ class MetricSpec:
         if lag:
             arguments.append(f"lag={lag}")
         return f"{self.kind}({', '.join(arguments)})"
+
+
+def plain_value(value: object) -> object:
+    """Return a value as the built-in type that it stands for: an enum's member, numpy's number, pandas' moment.
+
+    What an engine is given, what is printed, and what identifies a metric in the store do not depend on a class
+    that the user's program happens to have. What stands for none comes back as it is.
+    """
+    if type(value) in _PLAIN or value != value:  # noqa: PLR0124  # NaN and NaT alone are not themselves
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Decimal):
+        return Decimal(value)
+    if isinstance(value, datetime):
+        return datetime.combine(value.date(), value.timetz())
+    if isinstance(value, date):
+        return date.fromordinal(value.toordinal())
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational):
+        return float(value)
+    return value
+
+
+def is_finite(value: object) -> bool:
+    """Tell whether a value can be compared: no NaN, no infinity, none of pandas' NaT."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value.is_finite() if isinstance(value, Decimal) else bool(value == value)  # noqa: PLR0124  # NaT
 
 
 def render_name(column: str) -> str:

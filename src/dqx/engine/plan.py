@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from dqx.common import ConfigurationError, did_you_mean
 
@@ -15,29 +15,34 @@ if TYPE_CHECKING:
     from dqx.engine.metrics import MetricSpec
 
 
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """A metric of one dataset, on the key date (lag 0) or that many days before."""
+class Symbol(NamedTuple):
+    """A metric of one dataset, on the key date (lag 0) or that many days before, by the spec's identity.
+
+    A tuple of plain values: it is hashed several times for each assertion, and tuples are hashed in C.
+    """
 
     dataset: str
-    spec: MetricSpec
+    identity: str
     lag: int
 
 
 @dataclass(frozen=True, slots=True)
+class SymbolPlan:
+    """What a symbol stands for, and what its author called it."""
+
+    spec: MetricSpec
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run needs: the symbols in the order in which they are first named, with what they are called.
+    """What a run needs: the symbols, in the order in which they are first named.
 
     `scans` has the metrics of each dataset, the unlagged base of every lagged one among them.
     """
 
-    symbols: Mapping[Symbol, str | None]
+    symbols: Mapping[Symbol, SymbolPlan]
     scans: Mapping[str, Sequence[MetricSpec]]
-
-    @property
-    def lagged(self) -> list[Symbol]:
-        """Return the symbols whose values stand in the store."""
-        return [symbol for symbol in self.symbols if symbol.lag]
 
 
 def make_plan(assertions: Sequence[Assertion], datasets: Collection[str]) -> Plan:
@@ -46,7 +51,7 @@ def make_plan(assertions: Sequence[Assertion], datasets: Collection[str]) -> Pla
     Raises:
         ConfigurationError: When a metric is of no dataset of the run, or it does not say of which of several.
     """
-    symbols: dict[Symbol, str | None] = {}
+    symbols: dict[Symbol, SymbolPlan] = {}
     scans: dict[str, dict[MetricSpec, None]] = {}
     only = next(iter(datasets)) if len(datasets) == 1 else None
     for assertion in assertions:
@@ -55,10 +60,12 @@ def make_plan(assertions: Sequence[Assertion], datasets: Collection[str]) -> Pla
             if dataset is None or dataset not in datasets:
                 raise _no_dataset(assertion, metric, dataset, datasets)
             # The base of a lagged metric is computed and stored, too, or there never would be a history.
-            for lag in (metric.lag, 0):
-                symbol = Symbol(dataset, metric.spec, lag)
-                symbols[symbol] = symbols.get(symbol) or metric.label
-            scans.setdefault(dataset, {})[metric.spec] = None
+            for lag in (metric.lag, 0) if metric.lag else (0,):
+                symbol = Symbol(dataset, metric.spec.identity, lag)
+                known = symbols.get(symbol)
+                if known is None or (known.label is None and metric.label is not None):
+                    symbols[symbol] = SymbolPlan(metric.spec, metric.label)
+                    scans.setdefault(dataset, {})[metric.spec] = None
     return Plan(symbols, {dataset: tuple(specs) for dataset, specs in scans.items()})
 
 

@@ -62,11 +62,14 @@ class ConnectionReader:
     def run(self, aggregates: Sequence[Aggregate], rows: RowFilter | None) -> tuple[Any, ...]:
         """Return the value of each aggregate, in one query with every value bound."""
         parameters = [value for aggregate in aggregates for value in aggregate.parameters]
-        parameters += rows.parameters if rows else ()
-        sql = fill(query_text(aggregates, self._relation, rows), ["?"] * len(parameters))
-        row = self.connection.execute(sql, parameters).fetchone()
-        assert row is not None
-        return tuple(row)
+        sql = fill(f"SELECT {', '.join(aggregate.sql for aggregate in aggregates)}", "?" * len(parameters))
+        # Nothing is filled into the relation's own text: it may be a file's name, or a query of the user's.
+        sql += f" FROM {self._relation}"
+        if rows:
+            sql += fill(f" WHERE {rows.sql}", "?" * len(rows.parameters))
+            parameters += rows.parameters
+        # All rows, though there is one: a result that is not read to its end keeps a caller's connection busy.
+        return tuple(self.connection.execute(sql, parameters).fetchall()[0])
 
     def interrupt(self) -> None:
         """End a running query."""
@@ -74,9 +77,14 @@ class ConnectionReader:
 
     def progress(self) -> float | None:
         """Return the engine's own estimate, where its release has one."""
+        import duckdb
+
         query_progress = getattr(self.connection, "query_progress", None)
-        percent = query_progress() if query_progress else None
-        return None if percent is None or percent < 0 else percent / 100
+        try:
+            percent = query_progress() if query_progress else -1.0
+        except duckdb.ConnectionException:  # closed a moment ago, on its own thread
+            return None
+        return None if percent < 0 else percent / 100
 
 
 class RelationReader:

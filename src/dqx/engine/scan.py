@@ -168,7 +168,6 @@ def _reads(reader: Reader, rows: RowFilter | None) -> Reads:
         duckdb.TypeMismatchException,
     )
 
-
     def run(aggregates: Sequence[Aggregate], over: RowFilter | None) -> tuple[Any, ...]:
         # Beside count(*) an expression that is no aggregate does not bind, alone it would give a row for each.
         return reader.run([_ROWS, *aggregates], over)[1:]
@@ -247,6 +246,9 @@ def _as_scan_error(request: ScanRequest) -> Iterator[None]:
             request.dataset,
         ) from None
     except Exception as error:
+        if type(error) is RuntimeError and str(error) == "Query interrupted":
+            # DuckDB raises this when a signal's handler raised, Ctrl-C's among them, and drops what that was.
+            raise KeyboardInterrupt from error
         # Whatever stands between us and the data (the engine, a file system, a data frame's own reader) may
         # raise whatever it likes; bad data is a result.
         reason = " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__

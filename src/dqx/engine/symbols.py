@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def scanned_values(plan: Plan, reports: Mapping[str, ScanReport]) -> dict[Symbol, ResultValue]:
     """Return the values of the key date's own symbols."""
-    return {s: reports[s.dataset].values[s.spec] for s in plan.symbols if not s.lag}
+    return {s: reports[s.dataset].values[planned.spec] for s, planned in plan.symbols.items() if not s.lag}
 
 
 def describe_symbols(
@@ -28,12 +28,12 @@ def describe_symbols(
 ) -> dict[Symbol, SymbolInfo]:
     """Return every symbol of a run with its value, or the reason why there is none, named x_1, x_2, ..."""
     described: dict[Symbol, SymbolInfo] = {}
-    for number, (symbol, label) in enumerate(plan.symbols.items(), 1):
+    for number, (symbol, planned) in enumerate(plan.symbols.items(), 1):
         day = key.yyyy_mm_dd - timedelta(days=symbol.lag)
         source: ValueSource = "history"
         if not symbol.lag:
-            source = reports[symbol.dataset].sources.get(symbol.spec, "scan")
-        metric = symbol.spec.render(lag=symbol.lag)
+            source = reports[symbol.dataset].sources.get(planned.spec, "scan")
+        metric = planned.spec.render(lag=symbol.lag)
         value = values.get(symbol)
         if value is None:
             value = ResultValue.failure(ScanError(f"no history yet: {metric} is not stored for {day}"))
@@ -45,19 +45,19 @@ def describe_symbols(
             yyyy_mm_dd=day,
             suite=suite,
             tags=key.tags,
-            label=label,
+            label=planned.label,
             source=source,
-            metric_redacted=symbol.spec.render(redacted=True, lag=symbol.lag),
+            metric_redacted=planned.spec.render(redacted=True, lag=symbol.lag),
         )
     return described
 
 
-def stored_metrics(symbols: Mapping[Symbol, SymbolInfo]) -> list[StoredMetric]:
+def stored_metrics(plan: Plan, symbols: Mapping[Symbol, SymbolInfo]) -> list[StoredMetric]:
     """Return what the store keeps: the key date's own values, without those that could not be computed."""
     return [
         StoredMetric(
             dataset=symbol.dataset,
-            metric_id=symbol.spec.metric_id,
+            metric_id=plan.symbols[symbol].spec.metric_id,
             metric=info.metric,
             value=info.value.unwrap(),
             label=info.label,

@@ -1,4 +1,7 @@
-"""A store that is open: its engine, made on first use, and its transactions."""
+"""A store that is open: its engine, made on first use, and its transactions.
+
+What imports SQLAlchemy is imported with the first transaction: it costs 0.2 s.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ from dqx.orm.address import Address, check_url, parse
 from dqx.orm.failure import store_error
 from dqx.orm.lock import fork_safe_lock
 
-# What imports SQLAlchemy is imported by the methods: it costs 0.2 s, and comes with the first transaction.
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -46,9 +48,10 @@ class Database:
     @property
     def address(self) -> Address:
         """Return where the store is; raise StoreError when its URL cannot be read."""
-        if self._address is None:
-            self._address = parse(self._url, self._folder)
-        return self._address
+        with self._lock:
+            if self._address is None:
+                self._address = parse(self._url, self._folder)
+            return self._address
 
     @contextmanager
     def transaction(self, mode: Mode) -> Iterator[Connection]:
@@ -57,11 +60,8 @@ class Database:
         Whatever a driver raises becomes a StoreError. On SQLite the threads of a process take turns: its
         own waiting for a lock polls, up to every 100 ms, and lets nobody in first who came first.
         """
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from dqx.orm import schema
-
         address = self.address
+        driver_errors = self._load()
         try:
             engine = self._ready()
             with (
@@ -71,8 +71,13 @@ class Database:
             ):
                 yield connection
                 if mode != "read":
-                    schema.count_change(connection)
-        except (SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError) as error:
+                    from dqx.orm.schema import count_change
+
+                    count_change(connection)
+        except StoreError as error:
+            error.url = address.shown
+            raise
+        except driver_errors as error:
             # From None: SQLAlchemy's text holds the statement and may hold the values of a row.
             raise store_error(error, address) from None
 
@@ -82,6 +87,19 @@ class Database:
             self._closed = True
             if self._engine is not None:
                 self._engine.dispose()
+
+    def _load(self) -> tuple[type[Exception], ...]:
+        """Import all that a store needs, and return what drivers raise.
+
+        Under the lock, so that a fork waits: a child forked in the middle of another thread's import would
+        wait for that import for ever.
+        """
+        with self._lock:
+            from sqlalchemy.exc import SQLAlchemyError
+
+            from dqx.orm import outcomes, retention, snapshot  # noqa: F401  # they import all the others
+
+            return SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError
 
     def _ready(self) -> Engine:
         with self._lock:

@@ -1,4 +1,8 @@
-"""`MetricDB`: the metric store, as a user and a suite meet it."""
+"""`MetricDB`: the metric store, as a user and a suite meet it.
+
+What each method does stands in a file of its own. Those import SQLAlchemy (0.2 s), so they are loaded by the
+first transaction, and named inside of it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from typing import TYPE_CHECKING
 from dqx.common import ConfigurationError
 from dqx.orm.database import Database
 
-# What imports SQLAlchemy is imported by the methods: it costs 0.2 s, which no run pays before it uses a store.
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, datetime, timedelta
@@ -60,9 +63,9 @@ class MetricDB:
 
     def start_run(self, run_id: str, info: SuiteInfo, key: ResultKey, started_at: datetime) -> None:
         """Store that a run has started, before it reads data, so that one which crashes is seen."""
-        from dqx.orm import runs
-
         with self._database.transaction("write") as connection:
+            from dqx.orm import runs
+
             runs.start(connection, run_id, info, key, started_at)
 
     def history(
@@ -73,9 +76,9 @@ class MetricDB:
         Each is from the newest finished run of that day, of the same suite and exactly these tags, that has
         the metric, and is exactly what was stored.
         """
-        from dqx.orm import metrics
-
         with self._database.transaction("read") as connection:
+            from dqx.orm import metrics
+
             return metrics.look_up(connection, suite, tags, wanted)
 
     def snapshot(
@@ -86,9 +89,9 @@ class MetricDB:
         `failing_since` is what the newest finished run up to `key_date` stored; the last success is that of
         the newest run that passed. Newest is by key date, then by start.
         """
-        from dqx.orm import snapshot
-
         with self._database.transaction("read") as connection:
+            from dqx.orm import snapshot
+
             return snapshot.read_snapshot(connection, suite, labels, label_tags, key_date)
 
     def finish_run(
@@ -101,10 +104,10 @@ class MetricDB:
 
         `failing_since` counts for the assertions that have a result in this run.
         """
-        from dqx.orm import metrics as metric_values
-        from dqx.orm import outcomes, results, runs
-
         with self._database.transaction("write") as connection:
+            from dqx.orm import metrics as metric_values
+            from dqx.orm import outcomes, results, runs
+
             number, suite = runs.finish(connection, run)
             results.store_results(connection, number, suite, run, failing_since)
             metric_values.store_metrics(connection, number, suite, metrics)
@@ -113,18 +116,18 @@ class MetricDB:
 
     def record_outcomes(self, run_id: str, outcomes: Sequence[PluginOutcome]) -> None:
         """Store what became of a run's plugins; one of the same plugin and phase replaces the one before."""
-        from dqx.orm.outcomes import record
-
         with self._database.transaction("write") as connection:
+            from dqx.orm.outcomes import record
+
             record(connection, run_id, outcomes)
 
     def register(self, suites: Iterable[SuiteInfo], tags: Mapping[str, str], registered_at: datetime) -> None:
         """Make suites known under these tags that perhaps never ran; the first registration's time stays."""
-        from dqx.orm import schedules
-        from dqx.orm.values import encode_time
-
         infos = list(suites)
         with self._database.transaction("write") as connection:
+            from dqx.orm import schedules
+            from dqx.orm.values import encode_time
+
             for info in infos:
                 schedules.make_known(connection, info, tags, encode_time(registered_at))
 
@@ -135,31 +138,31 @@ class MetricDB:
 
         `tags` keeps those that have at least these tags. A run without a verdict still runs, or crashed.
         """
-        from dqx.orm import runs, schedules
-
         with self._database.transaction("read") as connection:
+            from dqx.orm import runs, schedules
+
             numbers = schedules.matching(connection, suite, schedules.has_at_least(tags or {}))
             return [runs.as_stored(row) for row in runs.newest(connection, numbers, limit=limit)]
 
     def results(self, run_id: str) -> list[AssertionResult]:
         """Return the results of a run in their order; none when it is unknown or has not finished."""
-        from dqx.orm import results
-
         with self._database.transaction("read") as connection:
+            from dqx.orm import results
+
             return results.read_results(connection, run_id)
 
     def suites(self) -> list[str]:
         """Return the names of all suites that ran or were registered and are not forgotten, sorted."""
-        from dqx.orm import schedules
-
         with self._database.transaction("read") as connection:
+            from dqx.orm import schedules
+
             return schedules.known_suites(connection)
 
     def changes(self) -> int:
         """Return how many transactions have written; the same number again means that nothing changed."""
-        from dqx.orm import schema
-
         with self._database.transaction("read") as connection:
+            from dqx.orm import schema
+
             return schema.count_of_changes(connection)
 
     def prune(self, keep: timedelta, now: datetime) -> int:
@@ -170,11 +173,11 @@ class MetricDB:
         Raises:
             ConfigurationError: When `keep` is negative.
         """
-        from dqx.orm import retention
-
         if keep.total_seconds() < 0:
             raise ConfigurationError(f"prune keeps the runs of at least 0 days, not of {keep}", keep)
         with self._database.transaction("alone") as connection:
+            from dqx.orm import retention
+
             return retention.prune(connection, keep, now)
 
     def delete_run(self, run_id: str) -> None:
@@ -183,9 +186,9 @@ class MetricDB:
         Raises:
             ConfigurationError: When there is no such run.
         """
-        from dqx.orm import retention
-
         with self._database.transaction("alone") as connection:
+            from dqx.orm import retention
+
             retention.delete_run(connection, run_id)
 
     def forget(self, suite: str, tags: Mapping[str, str] | None = None) -> int:
@@ -194,9 +197,9 @@ class MetricDB:
         `tags` keeps to the sets that have at least these. Its history stays, and a later run or registration
         makes it known again.
         """
-        from dqx.orm import schedules
-
         with self._database.transaction("write") as connection:
+            from dqx.orm import schedules
+
             return schedules.forget(connection, suite, tags)
 
     def close(self) -> None:

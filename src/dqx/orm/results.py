@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
@@ -25,12 +25,12 @@ from dqx.orm.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
 
     from sqlalchemy import Connection
 
-    from dqx.common import SuiteRun
+    from dqx.common import SuiteRun, Tags
     from dqx.orm.rows import Row
 
 _DEFINITION = (
@@ -92,34 +92,38 @@ def read_results(connection: Connection, run_id: str) -> list[AssertionResult]:
         return []
     tags = decode_tags(of_run.tags)
     query = (
-        select(*(assertions.c[name] for name in _DEFINITION), *(results.c[name] for name in _ROW[3:]))
+        select(*(assertions.c[name] for name in _DEFINITION), *(results.c[name] for name in _ROW[3:-1]))
         .join_from(results, assertions, results.c.assertion == assertions.c.id)
         .where(results.c.run == of_run.id)
         .order_by(results.c.position)
     )
-    return [
-        AssertionResult(
-            yyyy_mm_dd=of_run.key_date,
-            suite=of_run.name,
-            check=row.check,
-            assertion=row.assertion,
-            severity=row.severity,
-            status=row.status,
-            metric=row.metric,
-            expression=row.expression,
-            tags=tags if row.tags is None else decode_tags(row.tags),
-            reason=row.reason,
-            value=None if row.value is None else decode(row.value),
-            thresholds=decode_all(row.thresholds),
-            evaluated_at=None if row.evaluated_at is None else decode_time(row.evaluated_at),
-            duration_s=row.duration_s,
-            owner=row.owner,
-            runbook_url=row.runbook_url,
-            datasets=decode_names(row.datasets),
-            expression_redacted=row.expression_redacted,
-        )
-        for row in connection.execute(query)
-    ]
+    return [_result(row, of_run.key_date, of_run.name, tags) for row in connection.execute(query)]
+
+
+def _result(row: Sequence[Any], key_date: date, suite: str, run_tags: Tags) -> AssertionResult:
+    # Unpacked, because a row's values by name take 0.5 µs each, half the time of reading a result.
+    check, assertion, severity, metric, expression, redacted, owner, runbook_url, datasets, tags = row[:10]
+    status, reason, value, thresholds, evaluated_at, duration_s = row[10:]
+    return AssertionResult(
+        yyyy_mm_dd=key_date,
+        suite=suite,
+        check=check,
+        assertion=assertion,
+        severity=severity,
+        status=status,
+        metric=metric,
+        expression=expression,
+        tags=run_tags if tags is None else decode_tags(tags),
+        reason=reason,
+        value=None if value is None else decode(value),
+        thresholds=decode_all(thresholds),
+        evaluated_at=None if evaluated_at is None else decode_time(evaluated_at),
+        duration_s=duration_s,
+        owner=owner,
+        runbook_url=runbook_url,
+        datasets=decode_names(datasets),
+        expression_redacted=redacted,
+    )
 
 
 def read_failing_since(connection: Connection, number: int) -> FrozenDict[tuple[str, str], datetime]:

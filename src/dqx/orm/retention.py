@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, except_, exists, or_, select, tuple_
+from sqlalchemy import delete, except_, exists, func, or_, select
 
 from dqx.common import ConfigurationError, as_utc, did_you_mean
 from dqx.orm.rows import chunks
@@ -25,19 +25,16 @@ def prune(connection: Connection, keep: timedelta, now: datetime) -> int:
     started since then and has not finished: it may be a backfill at work.
     """
     cutoff = as_utc(now) - keep
-    newer = runs.alias()
-    has_newer = exists().where(
-        newer.c.schedule == runs.c.schedule,
-        newer.c.finished_at.is_not(None),
-        tuple_(newer.c.key_date, newer.c.started_at, newer.c.id)
-        > tuple_(runs.c.key_date, runs.c.started_at, runs.c.id),
+    by_age = (runs.c.key_date.desc(), runs.c.started_at.desc(), runs.c.id.desc())
+    ranked = (
+        select(runs.c.id, func.row_number().over(partition_by=runs.c.schedule, order_by=by_age).label("rank"))
+        .where(runs.c.finished_at.is_not(None))
+        .subquery()
     )
     old = select(runs.c.id).where(
         runs.c.key_date < cutoff.date(),
-        or_(
-            and_(runs.c.finished_at.is_not(None), has_newer),
-            and_(runs.c.finished_at.is_(None), runs.c.started_at < encode_time(cutoff)),
-        ),
+        runs.c.id.not_in(select(ranked.c.id).where(ranked.c.rank == 1)),
+        or_(runs.c.finished_at.is_not(None), runs.c.started_at < encode_time(cutoff)),
     )
     numbers = list(connection.execute(old).scalars())
     _delete(connection, numbers)

@@ -78,17 +78,11 @@ def _create(path: Path, file_mode: int) -> None:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, file_mode)
         except FileExistsError:
             return
-        except FileNotFoundError:
-            raise StoreError(
-                f"the store's folder {path.parent} does not exist: create it, or name another",
-                f"sqlite:///{path}",
-            ) from None
         except OSError as error:
-            raise StoreError(
-                f"the store sqlite:///{path} cannot be created ({error.strerror}): may this user write to "
-                f"{path.parent}?",
-                f"sqlite:///{path}",
-            ) from None
+            why = f"cannot be created ({error.strerror}): may this user write to {path.parent}?"
+            if isinstance(error, FileNotFoundError):
+                why = f"cannot be created: the folder {path.parent} does not exist; make it, or name another"
+            raise StoreError(f"the store sqlite:///{path} {why}", f"sqlite:///{path}") from None
         try:
             os.fchmod(descriptor, file_mode)  # exactly, whatever the umask
         finally:

@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 
     from dqx.common import AssertionResult, PluginOutcome, SymbolInfo
     from dqx.plugins.audit import AuditPlugin
-    from dqx.plugins.hosted import HostedPlugin, Phase
     from dqx.plugins.roster import Listing
-    from dqx.plugins.settings import PluginSettings
 
 __all__ = ["AuditPlugin", "PluginManager", "ResultProcessor"]
 

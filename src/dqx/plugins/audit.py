@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from opentelemetry import trace
 
 from dqx import __version__
-from dqx.plugins import discovery, trail
+from dqx.plugins import discovery
 from dqx.plugins.audit_log import log_records
 from dqx.plugins.audit_report import report_text
-from dqx.plugins.locked_file import AuditError, check_appendable, locked
 from dqx.plugins.settings import validated
 from dqx.plugins.trail_record import outcomes_record, run_record
 from dqx.telemetry import names
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from dqx.common import AssertionResult, PluginOutcome, SymbolInfo
+    from dqx.plugins.locked_file import AuditError
+    from dqx.plugins.trail import Head
 
 logger = logging.getLogger(__name__)
 
@@ -106,6 +107,8 @@ class AuditPlugin:
         elif "audit_file" in config and "log_to_file" not in config:
             logger.warning("audit_file is set, but without log_to_file = true nothing is written to it")
         if settings.jsonl_file:
+            from dqx.plugins.locked_file import check_appendable
+
             path = settings.jsonl_file.absolute()  # a later chdir must not move the trail
             check_appendable(path)
             settings = replace(settings, jsonl_file=path)
@@ -159,7 +162,9 @@ class AuditPlugin:
         if report_error:
             raise report_error
 
-    def _append(self, path: Path, record: Mapping[str, object]) -> trail.Head:
+    def _append(self, path: Path, record: Mapping[str, object]) -> Head:
+        from dqx.plugins import trail  # 4 ms: a run that audits into no file does without
+
         settings = self._settings
         return trail.append(path, record, mode=settings.file_mode, rotate_bytes=settings.rotate_bytes)
 
@@ -167,6 +172,8 @@ class AuditPlugin:
         self._report_error = None
         logger.info(f"Audit Report:\n{text}")
         if self.audit_file:
+            from dqx.plugins.locked_file import AuditError, locked
+
             try:
                 with locked(self.audit_file, self._settings.file_mode) as file:
                     file.append(f"{text}\n\n".encode(errors="backslashreplace"))

@@ -38,15 +38,13 @@ class Failure:
     @classmethod
     def of(cls, error: BaseException, secrets: Iterable[str]) -> Failure:
         """Describe an exception. To be called where it was caught: its `__str__` is the plugin's code, too."""
-        frames = traceback.extract_tb(error.__traceback__)
-        where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-        text = "".join(traceback.format_exception(error))
-        return cls(
-            error_type(error),
-            redact_exception(error, secrets=secrets),
-            where,
-            redact(text, _MAX_TRACEBACK, secrets),
-        )
+        try:
+            frames = traceback.extract_tb(error.__traceback__)
+            where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+            text = redact("".join(traceback.format_exception(error)), _MAX_TRACEBACK, secrets)
+            return cls(error_type(error), redact_exception(error, secrets=secrets), where, text)
+        except BaseException:  # noqa: BLE001  # a call without a reply would be taken for one that hangs
+            return cls("unknown", "an exception that cannot be described")
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,7 @@ class LockedFile:
     def move_to(self, name: str) -> None:
         """Rename the file within its folder, to a name that is free, and go on with a new one."""
         if name in self.siblings():
-            raise FileExistsError(errno.EEXIST, "the name to rotate to is in use", name)
+            raise FileExistsError(errno.EEXIST, f"the name to rotate it to, '{name}', is in use")
         os.rename(self.path.name, name, src_dir_fd=self._folder_fd, dst_dir_fd=self._folder_fd)
         self.close()
         self._fd = _open_regular(self.path.name, self._folder_fd, self._mode)

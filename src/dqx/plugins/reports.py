@@ -47,6 +47,8 @@ class Reports:
                 )
             case "disabled", _:
                 logger.debug("Plugin %s is disabled: %s (%s)", name, outcome.message, where, extra=extra)
+            case "not_run", "shutdown" if outcome.error_type == "hanging":  # told when it began to hang
+                logger.debug("Plugin %s is not shut down: %s (%s)", name, outcome.message, where, extra=extra)
             case "not_run", _:
                 logger.error("Plugin %s was not called: %s (%s)", name, outcome.message, where, extra=extra)
             case _, "load":
@@ -92,7 +94,7 @@ class Reports:
 
 def origin(distribution: str | None, version: str | None) -> str:
     """Return where a plugin came from, as text."""
-    return f"{distribution} {version or 'without a version'}" if distribution else "of no distribution"
+    return f"{distribution} {version or 'without a version'}" if distribution else "made in code"
 
 
 def _what(outcome: PluginOutcome) -> str:

@@ -43,10 +43,11 @@ class Round:
                 f"plugin '{name}' is required and disabled: {reason}; nothing was run", name
             )
         if not self.ready(hosted, own):
-            outcome = next(o for o in reversed(self.outcomes) if o.plugin == name)
+            why = "; ".join(
+                f"{o.phase}: {o.message}" for o in self.outcomes if o.plugin == name and o.message
+            )
             raise ConfigurationError(
-                f"plugin '{name}' is required and did not {outcome.phase}: {outcome.message}; nothing was run",
-                name,
+                f"plugin '{name}' is required and not ready: {why}; nothing was run", name
             )
 
     def ready(self, hosted: HostedPlugin, own: PluginSettings) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
-from typing import Any
+from typing import Any, get_args
 
 from dqx.common import ConfigurationError, did_you_mean
 from dqx.telemetry.redaction import MASK, is_secret_name, redact, secrets_in
@@ -256,9 +257,11 @@ def _default_text(field: _Field) -> str | None:
 
 
 def _type_text(annotation: object) -> str:
-    if isinstance(annotation, str):
-        return annotation
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
+    """Return a type as people write it: without the modules, which are left alone within quotes."""
+    text = (
+        annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
+    )
+    return re.sub(r"('[^']*')|(?:\w+\.)+(?=\w)", lambda match: match[1] or "", text)
 
 
 def _secrets(model: type | None, own: Mapping[str, Any]) -> frozenset[str]:
@@ -285,7 +288,8 @@ def _invalid(plugin: str, model: type, own: Mapping[str, Any], error: Any) -> Co
         case _ if not key:
             text = message
         case _:
-            hidden = _secrets(model, {str(first["loc"][0]): first["input"]}) or is_secret_name(key)
+            root = next((field for field in _fields(model).values() if first["loc"][0] in field.keys), None)
+            hidden = is_secret_name(key) or (root is not None and root.secret)
             value = "(a secret, not shown)" if hidden else _shown(first["input"], secrets)
             text = f"{key} is {value}: {message}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

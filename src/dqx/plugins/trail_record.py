@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dqx.common import AssertionResult, PluginOutcome, ResultKey, as_utc
+from dqx.telemetry.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 LARGEST_PLAIN_INT = 2**53
 """Beyond it a reader that takes JSON numbers as doubles (jq, JavaScript) would see another number."""
+
+_MAX_REASON = 2_048
+"""Characters of a reason that came with an exception."""
 
 _DECODERS: dict[str, Callable[[Any], object]] = {
     "$int": int,
@@ -129,7 +134,7 @@ def _assertion(result: AssertionResult) -> dict[str, object]:
         "assertion": result.assertion,
         "severity": result.severity,
         "status": result.status,
-        "reason": result.reason,
+        "reason": _reason(result),
         "metric": result.metric,
         "expression": result.expression,
         "value": encode(result.value),
@@ -140,6 +145,16 @@ def _assertion(result: AssertionResult) -> dict[str, object]:
         "owner": result.owner,
         "runbook_url": result.runbook_url,
     }
+
+
+def _reason(result: AssertionResult) -> str | None:
+    """Return the reason; one that came with an exception, whose text is not ours, without secrets."""
+    return _redacted(result.reason) if result.reason and result.status == "ERROR" else result.reason
+
+
+@lru_cache(maxsize=64)  # a failed scan gives all its assertions one reason, and each look at it costs 30 µs
+def _redacted(reason: str) -> str:
+    return redact(reason, _MAX_REASON)
 
 
 def _dataset(facts: Mapping[str, Any]) -> dict[str, object]:

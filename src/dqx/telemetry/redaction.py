@@ -39,11 +39,9 @@ _PAIR = re.compile(
     re.IGNORECASE,
 )
 _FLAG = re.compile(
-    rf"(?P<name>--[\w-]{{0,60}}(?:{_NAMES})[\w-]{{0,60}}[\"']?,?\s{{1,3}}[\"']?)[^\s\"']+", re.IGNORECASE
+    rf"(?P<name>(?<![\w-])--[\w-]{{0,60}}(?:{_NAMES})[\w-]{{0,60}}[\"']?,?\s{{1,3}}[\"']?)[^\s\"']+",
+    re.IGNORECASE,
 )
-_HALF_URL = re.compile(r"\S*://\S*\Z")
-"""A URL that was cut before its `@` no longer looks as if it held a password."""
-
 _BEARER = re.compile(r"(?P<name>\bbearer\s+)[\w.~+/=-]{8,}", re.IGNORECASE)
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
@@ -59,7 +57,7 @@ def redact(text: str, limit: int = MAX_TEXT, secrets: Iterable[str] = ()) -> str
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, MASK)
     if len(text) > _MAX_READ:
-        text = _HALF_URL.sub("", text[:_MAX_READ])
+        text = _without_half_url(text[:_MAX_READ])
     if ":" in text or "=" in text:  # most texts are names without either; 1 µs instead of 30
         text = _PAIR.sub(rf"\g<name>{MASK}", _without_userinfo(text))
     if "--" in text:
@@ -103,6 +101,8 @@ def secrets_in(value: object, *, named_secret: bool = False) -> frozenset[str]:
     They are what `redact` takes as `secrets`: a plugin may well put its password into an exception's text.
     """
     match value:
+        case int() if named_secret:
+            return secrets_in(str(value), named_secret=True)
         case str():
             found = {value} if named_secret else set(_passwords(value))
             return frozenset(secret for secret in found if len(secret) >= _SHORTEST)
@@ -117,6 +117,12 @@ def secrets_in(value: object, *, named_secret: bool = False) -> frozenset[str]:
             reveal = getattr(value, "get_secret_value", None)
             return secrets_in(reveal(), named_secret=True) if callable(reveal) else frozenset()
     return frozenset().union(*parts)
+
+
+def _without_half_url(text: str) -> str:
+    """Drop a URL at the end: cut before its `@`, it no longer looks as if it held a password."""
+    word = text.rsplit(None, 1)[-1] if text.strip() else ""
+    return text.removesuffix(word) if "://" in word else text
 
 
 def _without_userinfo(text: str) -> str:

@@ -182,11 +182,18 @@ def _attribute_value(name: str, value: object) -> AttributeValue | None:
         case bool():
             return value
         case int():
-            return value if -_MAX_INT <= value <= _MAX_INT else float(value)
+            return value if abs(value) <= _MAX_INT else _finite(value)
         case float() | Decimal():
-            number = float(value)
-            return number if math.isfinite(number) else None
+            return _finite(value)
         case date():
             return value.isoformat()
         case _:
             return redact(str(value), MAX_QUERY if name == names.DB_QUERY_TEXT else MAX_TEXT)
+
+
+def _finite(value: float | Decimal) -> float | None:
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None

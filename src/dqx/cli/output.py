@@ -1,0 +1,57 @@
+"""Where results go: stdout, laid out for a terminal or for a pipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PIPE_WIDTH = 10_000
+"""Columns where there is no terminal: a pipe has no width to keep to, and a wrapped cell is hard to grep."""
+
+
+def result_console() -> Console:
+    """Return a console to lay results out with: as wide as the terminal, plain in a pipe.
+
+    What it prints is to be captured and given to `emit`. Nothing in a text is taken for markup.
+    """
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else PIPE_WIDTH
+    return Console(width=width, markup=False, highlight=False, emoji=False)
+
+
+def laid_out(console: Console, text: str) -> str:
+    """Return what a console captured, in a pipe without the blanks that fill its lines."""
+    return text if console.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def emit(text: str) -> None:
+    """Write results to stdout. That their reader has left, as `head` does, changes nothing else."""
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        drop_stdout()
+
+
+def open_streams() -> None:
+    """Make stdout and stderr take every text: also where one is closed (`>&-`), or its encoding is small."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115  # open for the process's life
+        else:
+            stream.reconfigure(errors="backslashreplace")
+
+
+def drop_stdout() -> None:
+    """Let what is still written to stdout, and its flush when the process ends, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,61 @@
+"""Values and names as a person reads them: short, on one line, and never so short that two look alike."""
+
+from __future__ import annotations
+
+import math
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from dqx.common import as_utc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dqx.common import Value
+
+_ZERO_WIDTH_JOINER = "\u200d"  # holds an emoji together; not printable by Python's count
+_DIGITS_MAX = 17  # a double has no more
+
+
+def readable(values: Sequence[Value]) -> list[str]:
+    """Return values that are compared with each other as short texts, in which different ones differ.
+
+    Numbers have thousands separators and two decimals, or three digits where they are smaller than 1, and more
+    where 0.0500001 would otherwise look like 0.05. Moments are in UTC.
+    """
+    for extra in range(_DIGITS_MAX):
+        texts = [_text(value, extra) for value in values]
+        if len(set(texts)) >= len(set(values)):
+            return texts
+    return [str(value) for value in values]
+
+
+def one_line(text: str) -> str:
+    """Return `text` with what would break its line, or steer a terminal, spelled out."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c == _ZERO_WIDTH_JOINER else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def _text(value: Value, extra: int) -> str:
+    match value:
+        case datetime():
+            moment = as_utc(value).replace(tzinfo=None)
+            whole_minutes = not (moment.second or moment.microsecond)
+            return moment.isoformat(sep=" ", timespec="minutes" if whole_minutes else "auto")
+        case date():
+            return value.isoformat()
+        case int():
+            return f"{value:,}"
+    if not math.isfinite(value):
+        return {"nan": "NaN", "inf": "infinity", "-inf": "-infinity"}[str(float(value)).lower()]
+    if value == 0:
+        return "0"
+    size = value.adjusted() if isinstance(value, Decimal) else math.floor(math.log10(abs(value)))
+    if not -7 <= size < 15:
+        return f"{value:.{2 + extra}e}"
+    shown = f"{value:,.{(2 if size >= 0 else 2 - size) + extra}f}"
+    return shown.rstrip("0").rstrip(".") if "." in shown else shown

@@ -1,0 +1,240 @@
+"""`dqx run`: run the suites of a checks file, and show what they find."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dqx.cli.checks_file import load_suites
+from dqx.cli.data_spec import data_sources
+from dqx.cli.diagnostics import MESSAGE_MAX, Refused, is_verbose, logging_to_stderr, verbose_option
+from dqx.cli.duration import duration_value
+from dqx.cli.ending import Stopped, first_that_applies
+from dqx.cli.options import (
+    day_value,
+    db_option,
+    every_option,
+    format_option,
+    log_format_option,
+    log_level_option,
+    merged,
+    pairs_value,
+    suite_option,
+    tag_option,
+)
+from dqx.cli.output import emit, result_console
+from dqx.cli.progress import progress_bar
+from dqx.cli.run_json import render_runs
+from dqx.cli.settings import read_settings
+from dqx.cli.store import open_store
+from dqx.cli.verdict_table import render_run
+from dqx.common import SEVERITIES, ConfigurationError, ResultKey, StoreError
+from dqx.telemetry.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, timedelta
+
+    from dqx.api import VerificationSuite
+    from dqx.cli.settings import LogFormat, LogLevel, OutputFormat
+    from dqx.common import Severity, SqlDataSource, SuiteRun
+
+_NO_STORE = (
+    "Results are kept in memory only: history (lag=) and alerts on silence need --db, "
+    "such as --db sqlite:///quality.db"
+)
+
+
+@click.command()
+@click.argument("checks", type=click.Path(path_type=Path))
+@click.option(
+    "--data",
+    multiple=True,
+    callback=pairs_value("NAME=SPEC", "flights=flights.parquet"),
+    metavar="NAME=SPEC",
+    help="A dataset: a path or quoted glob that ends in .parquet, .csv or .csv.gz, or FILE.duckdb::TABLE.",
+)
+@click.option(
+    "--date-column",
+    "date_columns",
+    multiple=True,
+    callback=pairs_value("NAME=COLUMN", "flights=time_hour"),
+    metavar="NAME=COLUMN",
+    help="Keep a dataset to the rows of the date, by this column.",
+)
+@click.option(
+    "--date",
+    "day",
+    callback=day_value,
+    default="today",
+    metavar="DATE",
+    help="The day that the run is about: an ISO date, today (the default) or yesterday, in UTC.",
+)
+@tag_option
+@db_option
+@suite_option
+@every_option
+@click.option(
+    "--fail-on",
+    type=click.Choice(SEVERITIES),
+    help="The lowest severity at which a failed assertion fails the suite (default: the suite's own, P1).",
+)
+@click.option(
+    "--timeout",
+    callback=duration_value,
+    metavar="DURATION",
+    help="How long the scans of a suite may take, such as 90s or 15m (default: the suite's own, 1h).",
+)
+@click.option("--allow-future", is_flag=True, help="Accept a date later than tomorrow.")
+@format_option
+@click.option("-q", "--quiet", is_flag=True, help="Show nothing of a suite that passed, and no progress.")
+@verbose_option("Show all assertions, what each plugin did, and tracebacks of unexpected errors.")
+@log_level_option
+@log_format_option
+def run(
+    *,
+    checks: Path,
+    data: list[tuple[str, str]],
+    date_columns: list[tuple[str, str]],
+    day: date,
+    tags: list[tuple[str, str]],
+    db: str | None,
+    suite: str | None,
+    every: timedelta | None,
+    fail_on: Severity | None,
+    timeout: timedelta | None,
+    allow_future: bool,
+    form: OutputFormat | None,
+    quiet: bool,
+    log_level: LogLevel | None,
+    log_format: LogFormat | None,
+) -> None:
+    """Run the suites of the Python file CHECKS and show what they found.
+
+    Each VerificationSuite at the top level of CHECKS is a suite; without any, its @check functions form one.
+    Flags come before DQX_* variables, and those before dqx.toml or [tool.dqx] in pyproject.toml.
+
+    \b
+    Examples:
+      dqx run checks.py --data flights=flights.parquet
+      dqx run checks.py --data 'orders=orders/2024-*.parquet' --data shops=shop.duckdb::shops \\
+          --date-column orders=created_at --date yesterday --tag env=prod --db sqlite:///quality.db
+      dqx run checks.py --data flights=flights.csv.gz --format json | jq .verdict
+
+    \b
+    Exit codes:
+      0    every suite passed
+      1    an assertion failed at or above --fail-on
+      2    something about the command, the checks, the settings or the store is wrong; nothing was read
+      3    no verdict: an assertion at or above --fail-on could not be evaluated, or none was
+      4    passed, but not stored, or a required plugin failed
+      70   an unexpected error inside DQX
+      130  interrupted (143: terminated)
+    """  # noqa: D301  # \b is how click is told to keep lines as they are
+    settings = read_settings()
+    with ExitStack() as stack:
+        stack.enter_context(
+            logging_to_stderr(log_level or settings.log_level, log_format or settings.log_format)
+        )
+        store = open_store(stack, db or settings.db)
+        suites = load_suites(checks, store, suite=suite, every=every, every_default=settings.every)
+        for each in suites:
+            stack.enter_context(each)
+            each.override(
+                fail_on=fail_on or settings.fail_on,
+                timeout=timeout or settings.timeout,
+                plugin_config=settings.plugins,
+                label_tags=settings.label_tags,
+                plugins_allow=settings.plugins_allow,
+                plugins_deny=settings.plugins_deny,
+                plugins_timeout=settings.plugins_timeout,
+            )
+        if not quiet and not all(each.db.persistent for each in suites):
+            click.echo(_NO_STORE, err=True)
+        runner = _Runner(
+            sources=data_sources(
+                merged("--data", data, settings.data),
+                merged("--date-column", date_columns, settings.date_column),
+            ),
+            key=ResultKey(day, merged("--tag", tags, settings.tags)),
+            allow_future=allow_future,
+            form=form or settings.format or "table",
+            quiet=quiet,
+            verbose=is_verbose(click.get_current_context()),
+        )
+        code = runner.run_all(suites)
+    click.get_current_context().exit(code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """What the suites of a command have in common: their data, their key, and how results are shown."""
+
+    sources: Mapping[str, SqlDataSource]
+    key: ResultKey
+    allow_future: bool
+    form: OutputFormat
+    quiet: bool
+    verbose: bool
+
+    def run_all(self, suites: Sequence[VerificationSuite]) -> int:
+        """Run every suite, one that is refused not keeping the others, and return the exit code."""
+        runs: list[SuiteRun] = []
+        refused: dict[str, str] = {}
+        codes: set[int] = set()
+        for suite in suites:
+            try:
+                finished = self._run(suite)
+            except (ConfigurationError, StoreError) as error:
+                if len(suites) == 1:
+                    raise
+                refusal = Refused(f"suite '{suite.name}' was not run: {error}")
+                refusal.show()
+                refused[suite.name] = redact(str(error), MESSAGE_MAX)
+                codes.add(refusal.exit_code)
+                continue
+            runs.append(finished)
+            codes.add(finished.exit_code)
+            if self.form == "table":
+                codes.add(self._show_table(suite, finished, alone=len(suites) == 1))
+        if self.form == "json":
+            codes.add(_write(render_runs(runs, refused, first_that_applies(codes))))
+        return first_that_applies(codes)
+
+    def _run(self, suite: VerificationSuite) -> SuiteRun:
+        for message in suite.missing_plugins().values():
+            raise ConfigurationError(f"{message}; install it, or take its settings away")
+        in_pipe = self.form == "json" and not sys.stdout.isatty()
+        with progress_bar(suite, wanted=not self.quiet and not in_pipe):
+            try:
+                return suite.run(self.sources, self.key, allow_future=self.allow_future)
+            except (KeyboardInterrupt, Stopped) as stopped:
+                kept = f"; its run stays in {suite.db.url} as started" if suite.db.persistent else ""
+                stopped.add_note(f"suite '{suite.name}' did not finish{kept}")
+                raise
+
+    def _show_table(self, suite: VerificationSuite, finished: SuiteRun, *, alone: bool) -> int:
+        text = render_run(
+            result_console(),
+            finished,
+            f"stored in {suite.db.url}" if suite.db.persistent else "kept in memory only",
+            titled=not alone,
+            verbose=self.verbose,
+            quiet=self.quiet,
+        )
+        return _write(text if alone or not text else f"{text}\n")
+
+
+def _write(text: str) -> int:
+    """Write results and return 0; 4 when they cannot be written, as to a full disk."""
+    try:
+        emit(text)
+    except OSError as error:
+        click.echo(f"Error: the results could not be written: {error.strerror}", err=True)
+        return 4
+    return 0

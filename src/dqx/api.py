@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -93,13 +93,24 @@ class VerificationSuite:
         if not isinstance(name, str) or not name.strip():
             raise ConfigurationError("the name of a suite cannot be empty", name)
         where = f"suite '{name.strip()}'"
-        if not checks:
+        if callable(checks) or isinstance(checks, str) or not isinstance(checks, Iterable):
+            raise ConfigurationError(f"{where}: checks come as a list, [one, two], not as {checks!r}", checks)
+        if not hasattr(db, "finish_run"):
+            raise ConfigurationError(
+                f"{where}: db is where results are kept, such as MetricDB('sqlite:///quality.db'), not {db!r}",
+                db,
+            )
+        if isinstance(label_tags, str):
+            raise ConfigurationError(
+                f"{where}: label_tags is a list of names, [{label_tags!r}], not {label_tags!r}", label_tags
+            )
+        self._checks = tuple(checks)
+        if not self._checks:
             raise ConfigurationError(f"{where} has no checks; it needs one at least")
-        for producer in checks:
+        for producer in self._checks:
             check_name(producer)
         for option, duration in (("every", every), ("grace", grace), ("timeout", timeout)):
             _refuse_duration(where, option, duration)
-        self._checks = tuple(checks)
         self._db = db
         self._name = name.strip()
         self._plugin_config = plugin_config
@@ -157,13 +168,15 @@ class VerificationSuite:
         A plugin's settings are joined key by key, and the suite's own win.
         """
         where = f"suite '{self._name}'"
-        _refuse_duration(where, "timeout", timeout)
+        info = self.info
+        if fail_on is not None:
+            info = replace(info, fail_on=check_severity(fail_on, f"{where}: fail_on"))
+        if timeout is not None:
+            _refuse_duration(where, "timeout", timeout)
+            info = replace(info, timeout_s=timeout.total_seconds())
+        self.info = info
         if db is not None:
             self._db = db
-        if fail_on is not None:
-            self.info = replace(self.info, fail_on=check_severity(fail_on, f"{where}: fail_on"))
-        if timeout is not None:
-            self.info = replace(self.info, timeout_s=timeout.total_seconds())
         if plugin_config:
             own = self._plugin_config or {}
             self._plugin_config = {
@@ -278,6 +291,8 @@ class VerificationSuite:
                 allow=self._plugins_allow,
                 deny=self._plugins_deny,
                 total_timeout=self._plugins_timeout,
+                # What a plugin does while it is imported must find the verdict stored already.
+                lazy=True,
             )
         return self._plugin_manager
 
@@ -324,10 +339,18 @@ def _by_name(
     """Return the sources by name; raise ConfigurationError for what is no source, or has no name of its own."""
     if isinstance(datasources, Mapping):
         pairs = list(datasources.items())
+    elif isinstance(datasources, (str, SqlDataSource)) or not isinstance(datasources, Iterable):
+        raise ConfigurationError(
+            f"run takes data sources by name, such as {{'orders': DataSource.from_parquet(...)}}, "
+            f"or a list of named ones, not {datasources!r}",
+            datasources,
+        )
     else:
         pairs = [(str(getattr(source, "name", None) or ""), source) for source in datasources]
     named: dict[str, SqlDataSource] = {}
     for name, source in pairs:
+        if not isinstance(name, str):
+            raise ConfigurationError(f"the name of a dataset is text, not {name!r}", name)
         if not isinstance(source, SqlDataSource):
             raise ConfigurationError(
                 f"dataset {name!r} is a {type(source).__name__}, not a data source; "
@@ -346,7 +369,7 @@ def _by_name(
 
 
 def _refuse_duration(where: str, option: str, duration: timedelta | None) -> None:
-    if duration is None:
+    if duration is None and option != "timeout":
         return
     if not isinstance(duration, timedelta) or duration < timedelta() or (option != "grace" and not duration):
         raise ConfigurationError(

@@ -6,6 +6,7 @@ Errors::
     ├── ConfigurationError    a suite, a check, a setting or a flag is wrong; nothing was read
     ├── StoreError            the metric store cannot be opened, is of a newer schema, or refused a write
     ├── ScanError             a dataset, or one metric of it, cannot be read; becomes results with status ERROR
+    ├── AuditError            an audit file cannot be written or read (dqx.plugins.locked_file)
     └── VerdictError          raised by `SuiteRun.raise_for_verdict` alone
 
 Bad data is a result, never an exception.

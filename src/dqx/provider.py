@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import os
+from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 from dqx.common import ConfigurationError, did_you_mean
 from dqx.engine import sources
 from dqx.engine.expression import Expression, Metric, Operation, Spread, as_expression
-from dqx.engine.metrics import Literals, MetricKind, MetricSpec
+from dqx.engine.metrics import Literals, MetricKind, MetricSpec, is_finite, plain_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import duckdb
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from dqx.engine.reader import Reader
 
 Paths = str | os.PathLike[str]
+
+# A century; further back no calendar needs to reach.
+_DAYS_MAX = 36_525
 
 
 class DataSource:
@@ -180,7 +183,12 @@ class DataSource:
 
 
 def _texts(paths: Paths | Sequence[Paths]) -> list[str]:
-    return [os.fspath(p) for p in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+    listed = [paths] if isinstance(paths, (str, os.PathLike)) else paths
+    if not isinstance(listed, Iterable) or not all(isinstance(path, (str, os.PathLike)) for path in listed):
+        raise ConfigurationError(
+            f"files are named by a path, a glob, or a list of them, not by {paths!r}", paths
+        )
+    return [os.fspath(path) for path in listed]
 
 
 class MetricOptions(TypedDict, total=False):
@@ -274,7 +282,9 @@ class MetricProvider:
                 f"duplicate_count takes a list of column names, such as ['order_id'], not {columns!r}",
                 columns,
             )
-        return _metric("duplicate_count", tuple(columns), **options)
+        # The order of a set is not the same in every process, and the metric must be found again in the store.
+        names = sorted(columns, key=str) if isinstance(columns, (set, frozenset)) else columns
+        return _metric("duplicate_count", tuple(names), **options)
 
     def count_values(
         self, column: str, values: Literals | Iterable[Literals], **options: Unpack[MetricOptions]
@@ -334,7 +344,9 @@ class ExtendedMetrics:
         """
         if not _is_count(offset) or not _is_count(n) or n < 2:
             raise ConfigurationError(
-                f"stddev over history: offset is 0 or more days, n is 2 or more; found offset={offset!r}, n={n!r}"
+                f"stddev over history: offset is 0 to {_DAYS_MAX} days, n is 2 to {_DAYS_MAX}; "
+                f"found offset={offset!r}, n={n!r}",
+                (offset, n),
             )
         return Spread(as_expression(metric), offset, n)
 
@@ -345,7 +357,7 @@ def _ratio(metric: Expression, days: int) -> Expression:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _DAYS_MAX
 
 
 def _metric(
@@ -371,25 +383,26 @@ def _metric(
         if value is not None and (not isinstance(value, str) or not value.strip()):
             raise ConfigurationError(f"{kind}: {option} is text, not {value!r}", value)
     if not _is_count(lag):
-        raise ConfigurationError(f"{kind}: lag is a number of days, 0 or more, not {lag!r}", lag)
+        raise ConfigurationError(f"{kind}: lag is a number of days, 0 to {_DAYS_MAX}, not {lag!r}", lag)
     return Metric(MetricSpec(kind, columns, values, sql, where), dataset, lag, name)
 
 
 def _literals(kind: MetricKind, column: str, values: Literals | Iterable[Literals]) -> tuple[Literals, ...]:
     """Return the values of a list or a single one, in a fixed order; raise ConfigurationError for others."""
-    scalar = (bool, int, float, Decimal, date, str)
-    listed: list[Literals] = [values] if isinstance(values, scalar) else list(values)
-    if not listed:
-        raise ConfigurationError(f"{kind}({column}): no values were given")
-    for value in listed:
-        if not isinstance(value, scalar):
+    several = isinstance(values, Iterable) and not isinstance(values, (str, bytes))
+    listed: list[Literals] = []
+    for value in map(plain_value, values if several else [values]):  # type: ignore[arg-type]  # `several` tells
+        if not isinstance(value, (bool, int, float, Decimal, date, str)):
             hint = "; null_count counts NULL" if value is None else ""
             raise ConfigurationError(
                 f"{kind}({column}): {value!r} is no number, text, boolean or date{hint}", value
             )
-        if isinstance(value, (float, Decimal)) and not math.isfinite(value):
+        if not is_finite(value):
             raise ConfigurationError(
                 f'{kind}({column}): {value!r} is not finite; write where="isnan({column})"', value
             )
+        listed.append(value)
+    if not listed:
+        raise ConfigurationError(f"{kind}({column}): no values were given", column)
     # A set has no order, and the same metric must be found again in the store.
     return tuple(sorted(listed, key=repr)) if isinstance(values, (set, frozenset)) else tuple(listed)

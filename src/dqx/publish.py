@@ -83,8 +83,6 @@ def publish(
     """Hand a run to every plugin and return it with their outcomes. Nothing a plugin does gets out of here."""
     run = publication.run
     try:
-        if not manager.get_plugins():
-            return run
         logger.info("Executing result processor plugins...")
         manager.on_processed = lambda outcomes: _record(db, run.run_id, outcomes)
         outcomes = manager.process_all(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import os
-from dataclasses import replace
+import re
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner
 
-from dqx.cli.audit import audit
+from dqx.cli.main import dqx
 from dqx.common import PluginOutcome
 from dqx.plugins.audit import AuditPlugin
 from dqx.plugins.trail import append
@@ -22,13 +24,23 @@ from dqx.testing import assertion_result, context_of, suite_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from click.testing import Result
-
 NOON = datetime(2024, 1, 31, 12, tzinfo=UTC)
 
 
+@dataclass(frozen=True)
+class Result:
+    """What a command wrote, and its exit code."""
+
+    exit_code: object
+    stdout: str
+    stderr: str
+
+
 def dqx_audit(*arguments: object) -> Result:
-    return CliRunner().invoke(audit, [str(argument) for argument in arguments])
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
+        dqx.main(["audit", *map(str, arguments)], prog_name="dqx")
+    return Result(ended.value.code, out.getvalue(), err.getvalue())
 
 
 def record(path: Path, *results: Any, at: datetime = NOON, outcome: str = "ok", **changes: Any) -> None:
@@ -61,7 +73,7 @@ def test_a_good_trail_is_exit_code_0_and_its_head(trail: Path) -> None:
     result = dqx_audit("verify", trail)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[0] == f"{trail}: ok: records 1 to 4, head {last['hash']}"
-    assert "not seen by this: lines cut from the end" in result.stdout
+    assert "Not seen by this: lines that were cut from the end" in result.stdout
     assert names.AUDIT_HEAD in result.stdout
 
 
@@ -159,37 +171,61 @@ def test_a_wrong_option_is_exit_code_2(trail: Path, arguments: tuple[str, ...], 
 # show --------------------------------------------------------------------------------------------------
 
 
-def rows(result: Result) -> list[list[str]]:
-    """Return the cells of a table's rows."""
-    assert result.exit_code == 0, result.output
+def rows(result: Result) -> list[dict[str, str]]:
+    """Return the rows of a table by the titles of its columns."""
+    assert result.exit_code == 0, result.stderr
+    head, _, *lines = result.stdout.splitlines() or ["", ""]
+    titles = list(re.finditer(r"\S+(?: \S+)*", head))
+    ends = [title.start() for title in titles[1:]] + [None]
     return [
-        [cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines() if "│" in line
+        {title[0]: line[title.start() : end].strip() for title, end in zip(titles, ends, strict=True)}
+        for line in lines
     ]
 
 
 def test_a_run_is_one_row(trail: Path) -> None:
     """When, what, the verdict, counts by status, and what became of the plugins."""
     assert rows(dqx_audit("show", trail)) == [
-        ["2024-01-31 12:00:00", "orders", "2024-01-31", "env=test", "passed", "1", "0", "0", "0", "ok", "good"],
-        [
-            "2024-02-01 12:00:00", "orders", "2024-01-31", "env=test", "failed", "0", "1", "1", "1",
-            "mail timed_out", "bad",
-        ],
-    ]  # fmt: skip
+        {
+            "Recorded (UTC)": "2024-01-31 12:00:00",
+            "Suite": "orders",
+            "Date": "2024-01-31",
+            "Tags": "env=test",
+            "Verdict": "passed",
+            "Assertions": "1 passed",
+            "Plugins": "ok",
+            "Run": "good",
+        },
+        {
+            "Recorded (UTC)": "2024-02-01 12:00:00",
+            "Suite": "orders",
+            "Date": "2024-01-31",
+            "Tags": "env=test",
+            "Verdict": "failed",
+            "Assertions": "1 failed, 1 not evaluated, 1 skipped",
+            "Plugins": "mail timed_out",
+            "Run": "bad",
+        },
+    ]
 
 
 def test_failed_shows_each_assertion_that_failed_or_could_not_be_evaluated(trail: Path) -> None:
     """With the value, the bounds it was compared with, and the reason."""
-    assert [row[4:] for row in rows(dqx_audit("show", trail, "--failed"))] == [
-        [
-            "Orders are complete", "few prices are missing", "FAILURE", "0.25", "from 0",
-            "0.25 is not below 0.05",
-        ],
-        [
-            "Orders are complete", "stock is known", "ERROR", "", "from 0",
-            "dataset 'orders' has no column 'stock'",
-        ],
-    ]  # fmt: skip
+    failed, errored = rows(dqx_audit("show", trail, "--failed"))
+    assert failed == {
+        "Recorded (UTC)": "2024-02-01 12:00:00",
+        "Suite": "orders",
+        "Date": "2024-01-31",
+        "Severity": "P1",
+        "Check": "Orders are complete",
+        "Assertion": "few prices are missing",
+        "Status": "FAILURE",
+        "Value": "0.25",
+        "Bounds": "from 0",
+        "Reason": "0.25 is not below 0.05",
+    }
+    assert (errored["Status"], errored["Value"]) == ("ERROR", "")
+    assert errored["Reason"] == "dataset 'orders' has no column 'stock'"
 
 
 @pytest.mark.parametrize(
@@ -207,7 +243,7 @@ def test_bounds_are_shown_as_a_person_writes_them(tmp_path: Path, thresholds: An
     """Exact values, without the form they have in the file."""
     path = tmp_path / "audit.jsonl"
     record(path, assertion_result("FAILURE", thresholds=thresholds))
-    assert rows(dqx_audit("show", path, "--failed"))[0][8] == shown
+    assert rows(dqx_audit("show", path, "--failed"))[0]["Bounds"] == shown
 
 
 @pytest.mark.parametrize(
@@ -222,7 +258,7 @@ def test_bounds_are_shown_as_a_person_writes_them(tmp_path: Path, thresholds: An
 )
 def test_since_leaves_out_what_was_recorded_before(trail: Path, since: str, runs: list[str]) -> None:
     """A date is its midnight, and a time without a zone is UTC."""
-    assert [row[-1] for row in rows(dqx_audit("show", trail, "--since", since))] == runs
+    assert [row["Run"] for row in rows(dqx_audit("show", trail, "--since", since))] == runs
 
 
 def test_since_a_duration_ago(tmp_path: Path) -> None:
@@ -230,7 +266,7 @@ def test_since_a_duration_ago(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     for hours in (30, 20):
         record(path, assertion_result(), run_id=str(hours), at=datetime.now(UTC) - timedelta(hours=hours))
-    assert [row[-1] for row in rows(dqx_audit("show", path, "--since", "1d"))] == ["20"]
+    assert [row["Run"] for row in rows(dqx_audit("show", path, "--since", "1d"))] == ["20"]
 
 
 def test_an_empty_trail_says_so(tmp_path: Path) -> None:
@@ -238,7 +274,7 @@ def test_an_empty_trail_says_so(tmp_path: Path) -> None:
     path = tmp_path / "audit.jsonl"
     path.touch()
     result = dqx_audit("show", path)
-    assert (result.exit_code, result.stdout) == (0, "no run to show\n")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "", f"{path}: no run to show\n")
 
 
 def test_a_trail_that_is_wrong_is_shown_with_a_warning(trail: Path) -> None:
@@ -246,8 +282,8 @@ def test_a_trail_that_is_wrong_is_shown_with_a_warning(trail: Path) -> None:
     trail.write_bytes(trail.read_bytes().replace(b'"verdict":"failed"', b'"verdict":"passed"'))
     result = dqx_audit("show", trail)
     assert len(rows(result)) == 2
-    assert "warning" not in result.stdout
-    assert f"warning: {trail}: line 3: its content does not match" in result.stderr
+    assert "Warning" not in result.stdout
+    assert f"Warning: {trail}: line 3: its content does not match" in result.stderr
 
 
 def test_names_from_the_trail_do_not_reach_the_terminal_as_commands(tmp_path: Path) -> None:
@@ -263,7 +299,7 @@ def test_a_run_whose_outcomes_were_not_recorded_says_so(tmp_path: Path) -> None:
     """The process may have been killed between the two lines."""
     path = tmp_path / "audit.jsonl"
     append(path, {"kind": "run", "at": NOON.isoformat(), "suite": "x", "run_id": "r1"})
-    assert rows(dqx_audit("show", path))[0][-2:] == ["not recorded", "r1"]
+    assert rows(dqx_audit("show", path))[0]["Plugins"] == "not recorded"
 
 
 @pytest.mark.parametrize("command", [[], ["verify"], ["show"]])

@@ -101,6 +101,8 @@ def test_eight_threads_share_a_store(store: MetricDB, make: Examples) -> None:
 def test_processes_create_and_write_a_store_at_once(persistent_url: str) -> None:
     """Eight processes that start on nothing all find their tables, and two threads of each write to them."""
     code = """
+        with_driver = MetricDB().suites(), __import__("psycopg")  # what is slow to import comes before the race
+        print("ready", flush=True)
         sys.stdin.readline()
         threads = [
             threading.Thread(target=lambda t=t: [whole_run(f"{name}-{t}-{n}") for n in range(3)]) for t in "ab"
@@ -109,6 +111,9 @@ def test_processes_create_and_write_a_store_at_once(persistent_url: str) -> None
         for thread in threads: thread.join()
     """
     processes = [python(code, persistent_url, str(number)) for number in range(8)]
+    for process in processes:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
 
     for process in processes:
         assert process.stdin

@@ -452,6 +452,20 @@ def test_a_trail_that_cannot_be_written_is_raised_and_the_run_logged_all_the_sam
     assert [r.levelname for r in records] == ["INFO", "WARNING", "WARNING", "WARNING", "INFO"]
 
 
+def test_a_required_trail_that_fails_after_the_scan_is_a_failed_delivery(tmp_path: Path) -> None:
+    """It was there when the run was let in, and gone when there was a verdict: loud, and never silent."""
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    config = {"required": True, "jsonl_file": str(folder / "audit.jsonl")}
+    with manager_with(AuditPlugin(), name="dqx_audit", config=config) as manager:
+        manager.prepare()
+        folder.rmdir()
+        outcomes = manager.process_all(RUN.results, RUN.symbols, RUN.suite, context_of(RUN))
+    (failed,) = [outcome for outcome in outcomes if outcome.phase == "process"]
+    assert (failed.outcome, failed.required) == ("error", True)
+    assert "does not exist" in str(failed.message)
+
+
 def test_the_record_is_durable_before_anything_is_logged(tmp_path: Path) -> None:
     """A log handler that hangs or kills the process finds the trail written."""
     path = tmp_path / "audit.jsonl"

@@ -10,7 +10,7 @@ import pytest
 
 from dqx.common import ConfigurationError
 from dqx.plugins import ResultProcessor
-from dqx.plugins.hooks import HOOKS, OPTIONAL, check_hooks, has_hook
+from dqx.plugins.hooks import HOOKS, OPTIONAL, Closing, Finishing, can_finish, can_shut_down, check_hooks
 
 
 class Good:
@@ -145,8 +145,14 @@ def test_a_method_without_a_signature_is_given_the_benefit_of_the_doubt() -> Non
 
 def test_the_protocol_and_the_table_of_hooks_agree() -> None:
     """What the type says is what is checked and how it is called."""
-    for hook in ("initialize", "process"):
-        assert tuple(inspect.signature(getattr(ResultProcessor, hook)).parameters)[1:] == HOOKS[hook]
+    protocols = {
+        "initialize": ResultProcessor,
+        "process": ResultProcessor,
+        "finish": Finishing,
+        "shutdown": Closing,
+    }
+    for hook, protocol in protocols.items():
+        assert tuple(inspect.signature(getattr(protocol, hook)).parameters)[1:] == HOOKS[hook]
     assert set(HOOKS) - OPTIONAL == {"initialize", "process"}
 
 
@@ -158,6 +164,8 @@ def test_the_protocol_can_be_asked_about_an_object() -> None:
 
 def test_optional_hooks_are_found() -> None:
     """A hook that is None counts as absent."""
-    assert has_hook(Optional(), "finish")
-    assert not has_hook(Good(), "finish")
-    assert not has_hook(NoneAsOptional(), "finish")
+    assert can_finish(Optional())
+    assert can_shut_down(Optional())
+    for plugin in (Good(), NoneAsOptional(), None):
+        assert not can_finish(plugin)
+        assert not can_shut_down(plugin)

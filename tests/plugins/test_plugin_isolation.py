@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import gc
+import inspect
+import json
 import os
 import subprocess
 import sys
@@ -15,7 +18,8 @@ import pytest
 from tests.plugins.stand_ins import wait_until
 
 from dqx.common import ResultKey, Tags
-from dqx.plugins.isolation import Failure, Worker, own_copy
+from dqx.plugins.failure import Failure
+from dqx.plugins.isolation import Worker, own_copy
 from dqx.plugins.streams import Streams
 from dqx.testing import KEY
 
@@ -76,6 +80,21 @@ def test_whatever_is_raised_is_a_failure(error: BaseException) -> None:
     assert failure.error_type == type(error).__name__
     assert failure.where.startswith("test_plugin_isolation.py:")
     assert worker.call(lambda: 1, 5, _nobody).value == 1
+
+
+def test_the_place_of_a_failure_is_the_plugin_s_own_line() -> None:
+    """Not that of the library which it called; what failed beyond all code of its own has none."""
+
+    def parse() -> None:
+        json.loads("{")
+
+    failure = Worker("p").call(parse, 5, _nobody).failure
+    assert failure is not None
+    line = inspect.getsourcelines(parse)[1] + 1
+    assert failure.where == f"test_plugin_isolation.py:{line}"
+    failure = Worker("p").call(functools.partial(json.loads, "{"), 5, _nobody).failure
+    assert failure is not None
+    assert failure.where == ""
 
 
 def test_a_failure_s_texts_are_redacted() -> None:

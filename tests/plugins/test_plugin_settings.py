@@ -15,7 +15,8 @@ import pytest
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from dqx.common import ConfigurationError
-from dqx.plugins.settings import Setting, describe, initialize, merged, model_of, read, secrets_of, validated
+from dqx.plugins.declared import Setting, describe, initialize, model_of, secrets_of, validated
+from dqx.plugins.settings import read
 
 
 class Table(BaseModel):
@@ -119,6 +120,7 @@ def test_a_dataclass_declares_settings_too() -> None:
             "zzzzz",
             "it has no setting 'zzzzz'; there are: api_key, dsn, from, level, ",
         ),
+        ({"url": "u", 5: 1}, 5, "it has no setting '5'; there are: api_key, "),
         ({}, "url", "the setting 'url' is missing"),
         ({"port": 1}, "url", "the setting 'url' is missing"),
         ({"url": 5}, "url", "url is 5: Input should be a valid string"),
@@ -163,7 +165,7 @@ def test_a_dataclass_declares_settings_too() -> None:
         ({"url": "u", "port": float("nan")}, "port", "port is nan: Input should be"),
     ],
 )
-def test_a_wrong_setting_is_named(own: dict[str, Any], key: str, message: str) -> None:
+def test_a_wrong_setting_is_named(own: dict[Any, Any], key: object, message: str) -> None:
     """Plugin, key, value and what is allowed; never a secret; of several, the first and how many more."""
     with pytest.raises(ConfigurationError) as caught:
         initialize(WithModel(), "mine", own)
@@ -284,12 +286,5 @@ def test_reading_never_raises() -> None:
     assert wrong.required
     assert read("p", {"p": {"required": "no"}}).required
     assert not read("p", {"p": {"required": False, "order": "x"}}).required
-
-
-def test_a_suite_s_own_settings_win_key_by_key() -> None:
-    """Over those of a settings file, in tables too; neither is changed."""
-    file = {"a": {"x": 1, "t": {"u": 1, "v": 1}}, "b": {"y": 1}}
-    suite = {"a": {"x": 2, "t": {"v": 2}}, "c": {"z": 2}}
-    assert merged(file, suite) == {"a": {"x": 2, "t": {"u": 1, "v": 2}}, "b": {"y": 1}, "c": {"z": 2}}
-    assert merged(file, None) == file
-    assert file == {"a": {"x": 1, "t": {"u": 1, "v": 1}}, "b": {"y": 1}}
+    assert "timeout is 1000" in str(read("p", {"p": {"timeout": 10**400}}).wrong)
+    assert "timeout is <int>" in str(read("p", {"p": {"timeout": 10**5000}}).wrong)

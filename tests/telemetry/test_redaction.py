@@ -50,6 +50,10 @@ LEAKS = [
     "Cookie: session=hunter2",
     "PassWord = hunter2",
     "client_secret=>hunter2",
+    "smtp_pass=hunter2",
+    "pass = hunter2",
+    "{'pass': 'hunter2'}",
+    '{"auth" : "hunter2"}',
 ]
 
 HARMLESS = [
@@ -65,6 +69,8 @@ HARMLESS = [
     "passed: 3, bypass=4, author=me, path=x",
     "password authentication failed for user bob",
     "primary key: (1)",
+    "the suite did not pass: failed",
+    "basic auth: refused",
     "größer 😀 'quoted' \"twice\"",
     "one\ntwo\tthree",
 ]

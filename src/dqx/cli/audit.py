@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,18 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dqx.cli.diagnostics import verbose_option
 from dqx.cli.duration import parse_duration
+from dqx.cli.output import emit, laid_out, result_console
+from dqx.cli.readable import one_line
 from dqx.common import ConfigurationError, as_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from rich.table import Table
 
     from dqx.plugins.trail_verify import FileReport, Verification
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_STATUSES = ("SUCCESS", "FAILURE", "ERROR", "SKIPPED")
+_COUNTS = {"SUCCESS": "passed", "FAILURE": "failed", "ERROR": "not evaluated", "SKIPPED": "skipped"}
 
 
 def _hash(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
@@ -47,36 +49,32 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 
 
 @click.group()
+@verbose_option("Show tracebacks of unexpected errors.")
 def audit() -> None:
     """Check and show audit trails: the files that `jsonl_file` of the plugin dqx_audit names."""
 
 
 @audit.command()
 @click.argument("files", nargs=-1, required=True, type=_FILE)
-@click.option(
-    "--anchor", metavar="HASH", callback=_hash, help="A hash that must be in the chain, kept elsewhere."
-)
+@click.option("--anchor", metavar="HASH", callback=_hash, help="A hash that must be in the chain.")
+@verbose_option("Show tracebacks of unexpected errors.")
 @click.pass_context
 def verify(ctx: click.Context, files: tuple[Path, ...], anchor: str | None) -> None:
-    r"""Find the first line of each FILE that is wrong.
+    """Find the first line of each FILE that is wrong.
 
-    Give the files that a trail was rotated to along with it, in any order. Exit code 0: no line is wrong;
-    1: one is, or the anchor is missing; 2: a file cannot be read.
+    Give the files that a trail was rotated to along with it, in any order. An --anchor is the head of the
+    chain at some time, kept elsewhere. Exit code 0: no line is wrong; 1: one is, or the anchor is missing; 2: a
+    file cannot be read.
 
     \b
     Examples:
       dqx audit verify audit.jsonl
-      dqx audit verify audit*.jsonl --anchor 5f2c…
-    """
-    from dqx.plugins.locked_file import AuditError
+      dqx audit verify audit*.jsonl --anchor 5f2c...
+    """  # noqa: D301  # \b is how click is told to keep lines as they are
     from dqx.plugins.trail_verify import verify as verify_files
 
-    try:
-        verification = verify_files(files, anchor)
-    except AuditError as error:
-        raise click.UsageError(str(error)) from error
-    for line in _findings(verification):
-        click.echo(line)
+    verification = verify_files(files, anchor)
+    emit("".join(f"{line}\n" for line in _findings(verification)))
     ctx.exit(0 if verification.ok else 1)
 
 
@@ -87,34 +85,32 @@ def verify(ctx: click.Context, files: tuple[Path, ...], anchor: str | None) -> N
     "--since",
     metavar="TIME",
     callback=_moment,
-    help="Leave out what was recorded before: 2024-01-31 (UTC), or 7d ago.",
+    help="Leave out what is older: 2024-01-31 (UTC), or 7d (ago).",
 )
+@verbose_option("Show tracebacks of unexpected errors.")
 def show(file: Path, failed: bool, since: datetime | None) -> None:
-    r"""Show the runs in FILE as a table.
+    """Show the runs in FILE, in the order in which they were recorded.
 
     \b
     Examples:
       dqx audit show audit.jsonl
       dqx audit show audit.jsonl --failed --since 7d
-    """
-    from rich.console import Console
-
-    from dqx.plugins.locked_file import AuditError
+    """  # noqa: D301  # \b is how click is told to keep lines as they are
     from dqx.plugins.trail_verify import read
     from dqx.plugins.trail_verify import verify as verify_files
 
-    try:
-        wrong = verify_files([file]).files[0].wrong
-        records = [record for record in read(file) if since is None or _recorded(record) >= since]
-    except AuditError as error:
-        raise click.UsageError(str(error)) from error
+    wrong = verify_files([file]).files[0].wrong
     if wrong:
-        click.echo(f"warning: {file}: line {wrong.line}: {wrong.message}", err=True)
+        click.echo(f"Warning: {file}: line {wrong.line}: {wrong.message}", err=True)
+    records = [record for record in read(file) if since is None or _recorded(record) >= since]
     table = _failures(records) if failed else _runs(records)
-    # A pipe has no width to keep to, and a wrapped cell would be hard to grep.
-    Console(width=None if sys.stdout.isatty() else 10_000).print(
-        table if table.row_count else "no run to show"
-    )
+    if not table.row_count:
+        click.echo(f"{file}: no {'assertion' if failed else 'run'} to show", err=True)
+        return
+    console = result_console()
+    with console.capture() as captured:
+        console.print(table)
+    emit(laid_out(console, captured.get()))
 
 
 def _findings(verification: Verification) -> Iterator[str]:
@@ -147,10 +143,10 @@ def _recorded(record: Mapping[str, Any]) -> datetime:
         return datetime.min.replace(tzinfo=UTC)
 
 
-def _runs(records: Iterable[Mapping[str, Any]]) -> Table:
+def _runs(records: Sequence[Mapping[str, Any]]) -> Table:
     """Return one row per run, with what became of the plugins where that was recorded."""
-    columns = ("Recorded (UTC)", "Suite", "Date", "Tags", "Verdict", "Passed", "Failed", "Errors", "Skipped")
-    records = list(records)
+    from dqx.cli.verdict_table import tags_text
+
     plugins = {
         record.get("run_id"): _plugins(record) for record in records if record.get("kind") == "outcomes"
     }
@@ -158,29 +154,30 @@ def _runs(records: Iterable[Mapping[str, Any]]) -> Table:
     for record in records:
         if record.get("kind") == "run":
             counts = Counter(assertion.get("status") for assertion in record.get("assertions", ()))
-            tags = ",".join(f"{name}={value}" for name, value in sorted(record.get("tags", {}).items()))
-            what = [_at(record), record.get("suite"), record.get("date"), tags, record.get("verdict")]
             run_id = record.get("run_id")
-            rows.append([*what, *(counts[s] for s in _STATUSES), plugins.get(run_id, "not recorded"), run_id])
-    return _table((*columns, "Plugins", "Run"), rows)
+            rows.append(
+                [
+                    f"{_recorded(record):%Y-%m-%d %H:%M:%S}",
+                    record.get("suite"),
+                    record.get("date"),
+                    tags_text(record.get("tags", {})),
+                    record.get("verdict"),
+                    ", ".join(
+                        f"{counts[status]} {word}" for status, word in _COUNTS.items() if counts[status]
+                    ),
+                    plugins.get(run_id, "not recorded"),
+                    run_id,
+                ]
+            )
+    columns = ("Recorded (UTC)", "Suite", "Date", "Tags", "Verdict", "Assertions", "Plugins", "Run")
+    return _table(columns, rows)
 
 
 def _failures(records: Iterable[Mapping[str, Any]]) -> Table:
     """Return one row per assertion that failed or could not be evaluated."""
-    columns = (
-        "Recorded (UTC)",
-        "Suite",
-        "Date",
-        "Severity",
-        "Check",
-        "Assertion",
-        "Status",
-        "Value",
-        "Bounds",
-    )
     rows = [
         [
-            _at(record),
+            f"{_recorded(record):%Y-%m-%d %H:%M:%S}",
             record.get("suite"),
             record.get("date"),
             *(assertion.get(name) for name in ("severity", "check", "assertion", "status", "value")),
@@ -192,11 +189,8 @@ def _failures(records: Iterable[Mapping[str, Any]]) -> Table:
         for assertion in record.get("assertions", ())
         if assertion.get("status") in ("FAILURE", "ERROR")
     ]
-    return _table((*columns, "Reason"), rows)
-
-
-def _at(record: Mapping[str, Any]) -> str:
-    return _recorded(record).strftime("%Y-%m-%d %H:%M:%S")
+    columns = ("Recorded (UTC)", "Suite", "Date", "Severity", "Check", "Assertion", "Status", "Value")
+    return _table((*columns, "Bounds", "Reason"), rows)
 
 
 def _plugins(record: Mapping[str, Any]) -> str:
@@ -218,13 +212,17 @@ def _bounds(thresholds: Mapping[str, Any]) -> str:
 
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
+    """Return a table; names are anybody's text, and none of it steers the terminal."""
+    from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
-    from dqx.plugins.audit_report import one_line
+    from dqx.cli.verdict_table import VERDICT_STYLES
 
-    table = Table(*columns)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
     for row in rows:
-        # Names are anybody's text: neither markup nor an escape sequence in them reaches the terminal.
-        table.add_row(*(Text("" if cell is None else one_line(str(cell))) for cell in row))
+        cells = ["" if cell is None else one_line(str(cell)) for cell in row]
+        table.add_row(*(Text(cell, VERDICT_STYLES.get(cell, "")) for cell in cells))
     return table

@@ -104,7 +104,7 @@ def _import(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise ConfigurationError(f"{path} does not import: {_cause(error)}", str(path)) from error
+        raise ConfigurationError(f"{path} does not import:{_cause(error)}", str(path)) from error
     return module
 
 
@@ -115,7 +115,7 @@ def _cause(error: BaseException) -> str:
         return f"\n{said}"
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_theirs(frame.filename)]
     lines = [f"  {frame.filename}, line {frame.lineno}: {frame.line or ''}".rstrip() for frame in frames]
-    return "\n".join([said, *lines[:_FRAMES_MAX]])
+    return "\n".join([f" {said}", *lines[:_FRAMES_MAX]])
 
 
 def _is_theirs(filename: str) -> bool:

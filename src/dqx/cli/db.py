@@ -52,9 +52,10 @@ def register(
     suite: str | None,
     every: timedelta | None,
 ) -> None:
-    """Make the suites of CHECKS known, so that one which never runs raises an alert, too.
+    """Make suites known before they run.
 
-    Give the tags that it will run with: a suite is expected once for each set of them.
+    Then one that never runs raises an alert, too. Give the tags that it will run with: a suite is expected
+    once for each set of them.
 
     \b
     Examples:
@@ -89,7 +90,9 @@ def register(
 @db_option
 @_verbose_option
 def prune(*, keep: timedelta, db: str | None) -> None:
-    """Remove the runs of dates longer ago than --keep; each suite's newest stays.
+    """Remove old runs.
+
+    Their dates are longer ago than --keep; the newest of each suite stays.
 
     \b
     Example:
@@ -105,7 +108,9 @@ def prune(*, keep: timedelta, db: str | None) -> None:
 @db_option
 @_verbose_option
 def delete_run(*, run_id: str, db: str | None) -> None:
-    """Remove the run RUN_ID, with its results and metrics, as if it had not been.
+    """Remove one run, as if it had not been.
+
+    `dqx history` shows what RUN_ID a run has.
 
     \b
     Example:
@@ -127,9 +132,10 @@ def forget(
     tags: list[tuple[str, str]],
     db: str | None,
 ) -> None:
-    """Retire SUITE: nobody is alerted any more that it does not run. Its history stays.
+    """Retire a suite.
 
-    With --tag only where it runs with that tag. A later run, or `dqx db register`, makes it known again.
+    Nobody is alerted any more that it does not run; its history stays. With --tag only where it runs with that
+    tag. A later run, or `dqx db register`, makes it known again.
 
     \b
     Examples:

@@ -10,7 +10,7 @@ import click
 from dqx.common import ConfigurationError
 
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_PART = r"(\d{1,9}(?:\.\d{1,9})?)\s?([dhms])"
+_PART = r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([dhms])"
 
 
 def parse_duration(text: str) -> timedelta:

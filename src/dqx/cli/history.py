@@ -49,9 +49,9 @@ def history(
     limit: int,
     form: OutputFormat | None,
 ) -> None:
-    """Show the newest runs of SUITE, by the date that they are about.
+    """Show the newest runs of a suite.
 
-    With --tag only runs that have that tag.
+    They are in the order of the dates that they are about; with --tag only those that have that tag.
 
     \b
     Examples:

@@ -62,5 +62,5 @@ def _show(suite: VerificationSuite, done: threading.Event) -> None:
                 continue
             dataset, share = scanning
             progress.update(
-                task, description=f"scanning {dataset}", total=None if share is None else 1.0, completed=share
+                task, description=f"scanning {dataset}", total=1.0 if share else None, completed=share
             )

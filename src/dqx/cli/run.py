@@ -114,9 +114,11 @@ def run(
     log_level: LogLevel | None,
     log_format: LogFormat | None,
 ) -> None:
-    """Run the suites of the Python file CHECKS and show what they found.
+    """Run the suites of a checks file.
 
-    Each VerificationSuite at the top level of CHECKS is a suite; without any, its @check functions form one.
+    CHECKS is a Python file. Each VerificationSuite at its top level is a suite; without any, its @check
+    functions form one. Results go to stdout, all else to stderr.
+
     Flags come before DQX_* variables, and those before dqx.toml or [tool.dqx] in pyproject.toml.
 
     \b
@@ -154,8 +156,6 @@ def run(
                 plugins_deny=settings.plugins_deny,
                 plugins_timeout=settings.plugins_timeout,
             )
-        if not quiet and not all(each.db.persistent for each in suites):
-            click.echo(_NO_STORE, err=True)
         runner = _Runner(
             sources=data_sources(
                 merged("--data", data, settings.data),
@@ -167,6 +167,8 @@ def run(
             quiet=quiet,
             verbose=is_verbose(click.get_current_context()),
         )
+        if not quiet and not all(each.db.persistent for each in suites):
+            click.echo(_NO_STORE, err=True)
         code = runner.run_all(suites)
     click.get_current_context().exit(code)
 

@@ -144,6 +144,7 @@ def _validated(values: dict[str, object], origins: Mapping[str, str]) -> Setting
         key, *place = map(str, first["loc"])
         where = ".".join([origins[key], *place])
         raise ConfigurationError(
-            f"{where} is {redact(repr(first['input']), 80)}: {first['msg'][0].lower()}{first['msg'][1:]}", key
+            f"{where} is {redact(repr(first['input']), 80)}: {first['msg'].replace('Input should', 'it should')}",
+            key,
         ) from None
     return settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from dqx.cli.output import laid_out
 from dqx.cli.readable import one_line, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from rich.console import Console
     from rich.table import Table
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 _WIDE = 120  # columns from which there is room for the expressions beside the names
 _PASSED_MAX = 200  # rows of assertions that passed; 10,000 take 3 s to lay out, and nobody reads them
 _REASONS_MAX = 100
+_INDENT = "    "
 VERDICT_STYLES = {"passed": "bold green", "failed": "bold red", "error": "bold red", "skipped": "bold yellow"}
 _WORDS = {
     "FAILURE": "failed",
@@ -29,6 +31,7 @@ _WORDS = {
     "SKIPPED": "skipped",
     "SUCCESS": "passed",
 }
+_BETWEEN = re.compile(r"(not )?between (\S+) and (\S+)\Z")
 _COMPARISONS = ("not between", "between", "==", "!=", "<=", ">=", "<", ">")
 
 
@@ -60,6 +63,7 @@ def render_run(
             console.print(
                 _table(run, wide=console.width >= _WIDE, passed_max=None if verbose else _PASSED_MAX)
             )
+            console.print()
         for paragraph in _paragraphs(run, store, verbose=verbose):
             _print(console, paragraph)
     return laid_out(console, captured.get())
@@ -73,7 +77,7 @@ def bounds_text(result: AssertionResult) -> tuple[str, str]:
     written = result.expression.removeprefix(result.metric).strip()
     comparison = next((c for c in _COMPARISONS if written.startswith(f"{c} ")), "")
     if not values or not comparison:
-        return value, one_line(written)
+        return value, one_line(_BETWEEN.sub(r"\1\2 to \3", written))
     low, high = texts[0], texts[len(values) - 1]
     if len(values) == 1 or (comparison in ("==", "!=") and values[0] == values[1]):
         return value, f"{comparison} {low}"
@@ -129,11 +133,9 @@ def _paragraphs(run: SuiteRun, store: str, *, verbose: bool) -> Iterator[Text]:
     """Yield what stands below the table; lines after the first of each are indented."""
     from rich.text import Text
 
-    blank = Text()
-    yield blank
     if reasons := list(_reasons(run)):
         yield from reasons
-        yield blank
+        yield Text()
     yield from map(_dataset, run.datasets)
     for _, outcomes in groupby(run.plugin_outcomes, attrgetter("plugin")):
         yield from _plugin(list(outcomes), verbose=verbose)
@@ -251,14 +253,11 @@ def _count(number: int, noun: str) -> str:
 
 
 def _print(console: Console, paragraph: Text) -> None:
-    """Print a paragraph with its further lines indented; wrapped on a terminal, never in a pipe."""
+    """Print a paragraph with all its lines but the first indented; wrapped on a terminal, never in a pipe."""
     from rich.text import Text
 
     for number, line in enumerate(paragraph.split("\n", allow_blank=True) or [paragraph]):
-        indent = "    " if number else ""
-        wrapped: Iterable[Text] = [line]
-        if console.is_terminal:
-            wrapped = line.wrap(console, console.width - len(indent))
-        for index, part in enumerate(wrapped):
+        parts = line.wrap(console, console.width - len(_INDENT)) if console.is_terminal else [line]
+        for index, part in enumerate(parts):
             part.rstrip()
-            console.print(Text.assemble("    " if index else indent, part), soft_wrap=True)
+            console.print(Text.assemble(_INDENT if number or index else "", part), soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from dqx.common import DEFAULT_SEVERITY, ConfigurationError, DQXError, Tags, Value, check_severity
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from dqx.provider import MetricProvider
 
     Bound = Expression | Value
+
+_OURS = str(Path(__file__).parent.parent)
 
 COMPLETES = "check completes"
 """The assertion that a check which raises ends with, as what it would still have asserted is unknown."""
@@ -311,8 +314,10 @@ def _unique(context: Context) -> list[Assertion]:
 
 
 def _defective(context: Context, error: Exception) -> list[Assertion]:
-    frames = traceback.extract_tb(error.__traceback__)
-    at = f" (line {frames[-1].lineno} of {frames[-1].filename})" if frames else ""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_OURS)]
+    # The check's own last line, whatever library it called there.
+    line = next((f for f in reversed(frames) if f.filename == frames[0].filename), None)
+    at = f" (line {line.lineno} of {line.filename})" if line else ""
     defect = f"the check raised {type(error).__name__}: {error}{at}"
     ended = [a if a.validator is None else replace(a, defect=defect) for a in context._assertions]
     begun = [d._assertion(None, defect) for d in context._drafts if d._name is not None and not d._ended]

@@ -32,6 +32,7 @@ _FAMILIES: dict[str, Family] = {
     # A column of a data frame in which all is missing: it can be whatever is wanted of it.
     **dict.fromkeys(("NULL", '"NULL"'), "untyped"),
 }
+_BITS = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64, "HUGEINT": 128}
 # In this order, so that what takes several families gets numbers.
 _TAKEN_FOR: dict[Family, str] = {"float": "DOUBLE", "timestamp": "TIMESTAMP", "text": "VARCHAR"}
 
@@ -48,6 +49,19 @@ class Column:
     def family(self) -> Family:
         """Return what kind of values the column holds; a list of numbers is `other`."""
         return "other" if self.type.endswith("]") else _FAMILIES.get(self.type.partition("(")[0], "other")
+
+    def bounds(self) -> tuple[int, int, int]:
+        """Return the smallest and largest value of a column of integers or decimals, in units of 10**-scale, and scale.
+
+        An INTEGER is -2147483648, 2147483647, 0 and a DECIMAL(3, 2) is -999, 999, 2.
+        """
+        if self.family == "decimal":
+            width, scale = (int(part) for part in self.type.removeprefix("DECIMAL(").rstrip(")").split(","))
+            return 1 - 10**width, 10**width - 1, scale
+        bits = _BITS[self.type.removeprefix("U")]
+        if self.type.startswith("U"):
+            return 0, 2**bits - 1, 0
+        return -(2 ** (bits - 1)), 2 ** (bits - 1) - 1, 0
 
     @property
     def sql(self) -> str:

@@ -112,14 +112,14 @@ def plain_value(value: object) -> object:
     What an engine is given, what is printed, and what identifies a metric in the store do not depend on a class
     that the user's program happens to have. What stands for none comes back as it is.
     """
-    if type(value) in _PLAIN or value != value:  # noqa: PLR0124  # NaN and NaT alone are not themselves
+    if type(value) in _PLAIN:
         return value
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, Decimal):
         return Decimal(value)
     if isinstance(value, datetime):
-        return datetime.combine(value.date(), value.timetz())
+        return datetime.combine(value.date(), value.timetz()) if is_finite(value) else value
     if isinstance(value, date):
         return date.fromordinal(value.toordinal())
     if isinstance(value, numbers.Integral):
@@ -133,7 +133,9 @@ def is_finite(value: object) -> bool:
     """Tell whether a value can be compared: no NaN, no infinity, none of pandas' NaT."""
     if isinstance(value, float):
         return math.isfinite(value)
-    return value.is_finite() if isinstance(value, Decimal) else bool(value == value)  # noqa: PLR0124  # NaT
+    if isinstance(value, Decimal):
+        return value.is_finite()
+    return not isinstance(value, date) or value == value  # noqa: PLR0124  # NaT alone is not itself
 
 
 def render_name(column: str) -> str:

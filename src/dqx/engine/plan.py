@@ -80,6 +80,7 @@ def _no_dataset(
             str(metric),
         )
     return ConfigurationError(
-        f"{where} needs dataset '{dataset}', which the run does not have{did_you_mean(dataset, datasets)}",
+        f"{where} needs dataset '{dataset}', which the run does not have"
+        f"{did_you_mean(dataset, datasets)}; give it to run(...), or name it with --data {dataset}=...",
         dataset,
     )

@@ -213,7 +213,7 @@ def _time_limit(reader: Reader, timeout_s: float) -> Iterator[None]:
     expired = threading.Event()
 
     def watch() -> None:
-        if done.wait(max(timeout_s, 0)):
+        if done.wait(min(max(timeout_s, 0), threading.TIMEOUT_MAX)):
             return
         expired.set()
         while not done.wait(_INTERRUPT_EVERY_S):
@@ -238,11 +238,14 @@ def _as_scan_error(request: ScanRequest) -> Iterator[None]:
     where = f"dataset '{request.dataset}' could not be read"
     try:
         yield
-    except ScanError:
-        raise
+    except ScanError as error:
+        if error.dataset:
+            raise
+        raise ScanError(f"{where}: {error}", request.dataset) from None
     except TimeoutError:
         raise ScanError(
-            f"{where}: the time limit of {request.timeout_s:g} s is over (the suite's timeout=, or --timeout)",
+            f"{where}: the time limit is over, of which {round(request.timeout_s, 1):g} s were left for it "
+            "(the suite's timeout=, or --timeout)",
             request.dataset,
         ) from None
     except Exception as error:

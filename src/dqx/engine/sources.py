@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import glob
 from contextlib import contextmanager, suppress
-from datetime import date, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dqx.common import ScanError
+from dqx.engine.columns import Column
 from dqx.engine.reader import ConnectionReader, RelationReader, quote
+from dqx.engine.records import column_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     import duckdb
 
 _PROGRESS_AFTER_MS = 200
-_INT64 = 1 << 63
-_INT128 = 1 << 127
 
 
 @contextmanager
 def open_files(function: str, paths: Sequence[str], options: Mapping[str, Any]) -> Iterator[ConnectionReader]:
     """Open Parquet or CSV files with the engine's table function of that name."""
-    files = _expand(paths)
+    found = _expand(paths)
+    # The engine takes each for a pattern, and asks whether it may open both what is written and what it finds.
+    files = [glob.escape(path) for path in found]
     with _engine() as connection:
-        _seal(connection, files)
+        _seal(connection, [*found, *files])
         arguments = [f"[{', '.join(map(quote, files))}]"]
         arguments += [f"{name} = {_option(value)}" for name, value in options.items()]
         relation = f"{function}({', '.join(arguments)})"
@@ -69,6 +69,11 @@ def open_relation(relation: duckdb.DuckDBPyRelation) -> Iterator[RelationReader]
 @contextmanager
 def open_frame(frame: object, *, nan_is_missing: bool) -> Iterator[ConnectionReader]:
     """Open a data frame or an Arrow table in memory, without a copy."""
+    match getattr(frame, "shape", None):
+        case (int(rows), 0):
+            with _open_columnless(rows) as columnless:
+                yield columnless
+            return
     with _engine() as connection:
         connection.register("frame", frame)
         _seal(connection, [])
@@ -83,24 +88,40 @@ def open_frame(frame: object, *, nan_is_missing: bool) -> Iterator[ConnectionRea
 @contextmanager
 def open_records(records: Sequence[Mapping[str, Any]]) -> Iterator[ConnectionReader]:
     """Open a list of dicts: a column for each key, NULL where a record lacks it."""
-    names = list(dict.fromkeys(name for record in records for name in record))
+    # A column without a name cannot be asked for, and is none to the engine.
+    names = [name for name in dict.fromkeys(name for record in records for name in record) if str(name)]
+    if not names:
+        with _open_columnless(len(records)) as columnless:
+            yield columnless
+        return
+    columns = [column_of(str(name), [record.get(name) for record in records]) for name in names]
+    selected = ", ".join(
+        f"unnest(CAST(?::{column.sent_as}[] AS {column.type}[])) AS {Column(str(name), '').sql}"
+        for name, column in zip(names, columns, strict=True)
+    )
     with _engine() as connection:
         _seal(connection, [])
-        if not names:
-            # A table has one column at least; this one is for the engine alone.
-            connection.execute("CREATE TABLE records AS SELECT NULL AS none FROM range(?)", [len(records)])
-            reader = ConnectionReader(connection, "records")
-            reader.columns = ()
-            yield reader
-        else:
-            typed, values = [], []
-            for name in names:
-                column = [record.get(name) for record in records]
-                type_, converted = _typed(str(name), column)
-                typed.append(f'unnest(?::{type_}[]) AS "{str(name).replace(chr(34), chr(34) * 2)}"')
-                values.append(converted)
-            connection.execute(f"CREATE TABLE records AS SELECT {', '.join(typed)}", values)
-            yield ConnectionReader(connection, "records")
+        connection.execute(
+            f"CREATE TABLE records AS SELECT {selected}", [column.values for column in columns]
+        )
+        reader = ConnectionReader(connection, "records")
+        reader.columns = tuple(
+            Column(known.name, "NULL") if column.untyped else known
+            for known, column in zip(reader.columns, columns, strict=True)
+        )
+        yield reader
+
+
+@contextmanager
+def _open_columnless(rows: int) -> Iterator[ConnectionReader]:
+    """Open rows without columns, as an empty list or frame has them; they can be counted."""
+    with _engine() as connection:
+        _seal(connection, [])
+        # A table has one column at least; this one is for the engine alone.
+        connection.execute("CREATE TABLE rows AS SELECT NULL AS none FROM range(?)", [rows])
+        reader = ConnectionReader(connection, "rows")
+        reader.columns = ()
+        yield reader
 
 
 @contextmanager
@@ -124,7 +145,8 @@ def _engine() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _seal(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
-    """Let the connection reach `files` and nothing else, for good."""
+    """Let the connection reach `files` and nothing else, for good; its clock shows UTC, wherever it runs."""
+    connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET allowed_paths = [{', '.join(map(quote, files))}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -133,7 +155,7 @@ def _seal(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
 def _relation(table: str | None, query: str | None) -> str:
     if table is not None:
         return ".".join('"' + part.replace('"', '""') + '"' for part in table.split("."))
-    return f"({query}\n)"
+    return f"({str(query).rstrip().removesuffix(';')}\n)"
 
 
 def _option(value: object) -> str:
@@ -145,6 +167,8 @@ def _option(value: object) -> str:
 def _expand(paths: Sequence[str]) -> list[str]:
     """Return the files that paths and globs name; raise ScanError for one that names none."""
     files: list[str] = []
+    if not paths:
+        raise ScanError("no files are named: the list of paths is empty")
     for path in paths:
         if Path(path).is_dir():
             raise ScanError(f"{path} is a directory; name its files, for example {Path(path) / '*.parquet'}")
@@ -159,56 +183,3 @@ def _expand(paths: Sequence[str]) -> list[str]:
         else:
             raise ScanError(f"no such file: {path}")
     return files
-
-
-def _typed(name: str, values: list[Any]) -> tuple[str, list[Any]]:
-    """Return the engine's type for the values of one column of records, and the values as it takes them."""
-    kinds = {_kind(value) for value in values if value is not None}
-    if not kinds:
-        return "INTEGER", values
-    if kinds <= {bool}:
-        return "BOOLEAN", values
-    if kinds <= {int}:
-        return _integer(name, values), values
-    if kinds <= {int, Decimal}:
-        return _decimal(name, values), values
-    if kinds <= {int, float, Decimal}:
-        return "DOUBLE", [None if value is None else float(value) for value in values]
-    if kinds <= {date}:
-        return "DATE", values
-    if kinds <= {date, datetime}:
-        aware = any(getattr(value, "tzinfo", None) is not None for value in values)
-        return ("TIMESTAMPTZ" if aware else "TIMESTAMP"), values
-    if kinds <= {str}:
-        return "VARCHAR", values
-    raise ScanError(
-        f"column {name!r} of the records holds {' and '.join(sorted(kind.__name__ for kind in kinds))}; "
-        "a column takes numbers, or text, or booleans, or dates and datetimes"
-    )
-
-
-def _kind(value: object) -> type:
-    """Return the plain type of a value, so that a subclass (an IntEnum, numpy's float64) counts as it."""
-    plain = (bool, int, float, Decimal, datetime, date, str)
-    return next((kind for kind in plain if isinstance(value, kind)), type(value))
-
-
-def _integer(name: str, values: list[int | None]) -> str:
-    known = [value for value in values if value is not None]
-    if all(-_INT64 <= value < _INT64 for value in known):
-        return "BIGINT"
-    if all(-_INT128 < value < _INT128 for value in known):
-        return "HUGEINT"
-    raise ScanError(f"column {name!r} of the records holds an integer of more than 128 bits")
-
-
-def _decimal(name: str, values: list[Any]) -> str:
-    decimals = [Decimal(value) for value in values if value is not None]
-    if any(not value.is_finite() for value in decimals):
-        raise ScanError(f"column {name!r} of the records holds a Decimal that is not finite")
-    scale = max(-int(value.as_tuple().exponent) for value in decimals)
-    scale = max(scale, 0)
-    whole = max(value.adjusted() + 1 for value in decimals)
-    if max(whole, 1) + scale > 38:
-        raise ScanError(f"column {name!r} of the records holds a Decimal of more than 38 digits")
-    return f"DECIMAL(38, {scale})"

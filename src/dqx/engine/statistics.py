@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqx.engine.columns import MOMENTS
@@ -50,6 +51,9 @@ SELECT path_in_schema,
 FROM parquet_metadata(?)
 WHERE list_contains(?::VARCHAR[], path_in_schema)
 GROUP BY path_in_schema
+-- Where one file has numbers and the next has text, the text is read as numbers, but its bounds are those of text:
+-- "10" is less than "9".
+HAVING bool_and(type IN ('INT32', 'INT64')) OR count(DISTINCT type) = 1
 """
 
 
@@ -61,7 +65,11 @@ def read_statistics(
         "SELECT sum(num_rows) FROM parquet_file_metadata(?)", [list(files)]
     ).fetchone()
     rows = int(counted[0]) if counted is not None and counted[0] is not None else 0
-    wanted = {column.name: column for column in columns}
+    # A folder named day=7 is a column of its files, and stands above one of that name inside of them.
+    folders = {
+        part.partition("=")[0].casefold() for file in files for part in Path(file).parts[:-1] if "=" in part
+    }
+    wanted = {column.name: column for column in columns if column.name.casefold() not in folders}
     known: dict[str, ColumnStatistics] = {}
     if wanted:
         found = connection.execute(_QUERY, [list(files), list(wanted)]).fetchall()

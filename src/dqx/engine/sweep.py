@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dqx.common import DatasetRun, ResultValue, ScanError, ScanReport, ScanRequest
@@ -43,13 +44,28 @@ def scan_datasets(
         watch(dataset, analyzer)
         with tracing.select(dataset, analyzer.system, embedded=analyzer.embedded) as span:
             try:
-                reports[dataset] = analyzer.scan(request)
+                reports[dataset] = _complete(request, analyzer.scan(request))
             except ScanError as error:
                 reports[dataset] = _failed(request, error, time.perf_counter() - begun)
+            except Exception as error:  # noqa: BLE001  # an engine of somebody else's may raise whatever it likes
+                reason = f"dataset '{dataset}' could not be read: {type(error).__name__}: {error}"
+                reports[dataset] = _failed(request, ScanError(reason, dataset), time.perf_counter() - begun)
             finally:
                 watch(dataset, None)
             tracing.end_select(span, reports[dataset])
     return reports
+
+
+def _complete(request: ScanRequest, report: ScanReport) -> ScanReport:
+    """Return the report with an error for each metric that the engine forgot."""
+    missing = [spec for spec in request.metrics if spec not in report.values]
+    if not missing:
+        return report
+    errors = {
+        spec: ResultValue.failure(ScanError(f"{spec.render()}: the engine gave no value", request.dataset))
+        for spec in missing
+    }
+    return replace(report, values={**report.values, **errors})
 
 
 def _failed(request: ScanRequest, error: ScanError, duration_s: float) -> ScanReport:

@@ -39,10 +39,10 @@ _REFUSED_CLASSES = {
     "PARAMETER": "a parameter (`?` or `$1`)",
 }
 # What turns one row into many, changes something outside of the query, or looks at what is not in the data.
-_REFUSED_FUNCTIONS = frozenset(
-    ("unnest", "unlist", "generate_subscripts", "regexp_split_to_table")
-    + ("nextval", "currval", "setval", "setseed", "write_log", "current_setting", "getvariable")
-)
+_REFUSED_FUNCTIONS = {
+    *("unnest", "unlist", "generate_subscripts", "regexp_split_to_table"),
+    *("nextval", "currval", "setval", "setseed", "write_log", "current_setting", "getvariable"),
+}
 
 
 class Parser:

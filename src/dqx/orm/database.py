@@ -97,7 +97,7 @@ class Database:
         with self._lock:
             from sqlalchemy.exc import SQLAlchemyError
 
-            from dqx.orm import outcomes, retention, snapshot  # noqa: F401  # they import all the others
+            from dqx.orm import metrics, outcomes, retention, snapshot  # noqa: F401  # they import the others
 
             return SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError
 

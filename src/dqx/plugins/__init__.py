@@ -7,7 +7,6 @@ A plugin is an object with the methods of `ResultProcessor`, announced as an ent
 from __future__ import annotations
 
 import logging
-import math
 import os
 import threading
 import time
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dqx.common import ConfigurationError
 from dqx.plugins import discovery, settings
-from dqx.plugins.hooks import has_hook
+from dqx.plugins.hooks import can_shut_down
 from dqx.plugins.reports import Reports
 from dqx.plugins.roster import Roster, switched_off
 from dqx.plugins.round import Round
@@ -91,10 +90,9 @@ class PluginManager:
         lazy: bool = False,
         entry_points: Iterable[EntryPoint] | None = None,
     ) -> None:
-        if not isinstance(total_timeout, (int, float)) or not settings.SHORTEST_S <= total_timeout < math.inf:
+        if not settings.is_time(total_timeout):
             raise ConfigurationError(
-                f"total_timeout is {total_timeout!r}; it takes seconds, at least {settings.SHORTEST_S:g}",
-                total_timeout,
+                f"total_timeout is {total_timeout!r}; it takes {settings.TIMES}", total_timeout
             )
         self.on_processed: Callable[[tuple[PluginOutcome, ...]], None] | None = None
         self._config = settings.checked(config)
@@ -130,7 +128,8 @@ class PluginManager:
 
     def missing(self, config: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, str]:
         """Return the plugins that are configured but not there, each with a message that says so."""
-        return self._roster.missing(self._given(config))
+        with self._lock:
+            return self._roster.missing(self._given(config))
 
     def listing(self, config: Mapping[str, Mapping[str, Any]] | None = None) -> list[Listing]:
         """Return what was found, each with its state; load what is not loaded yet."""
@@ -215,8 +214,8 @@ class PluginManager:
             outcomes = []
             deadline = time.monotonic() + ALL_SHUTDOWNS_S
             for hosted, _ in reversed(self._roster.in_order(self._latest_config)):
-                plugin: Any = self._plugins.get(hosted.name)
-                if hosted.initialized and has_hook(plugin, "shutdown"):
+                plugin = self._plugins.get(hosted.name)
+                if hosted.initialized and can_shut_down(plugin):
                     hosted.spent_s = 0.0
                     limit_s = min(SHUTDOWN_S, deadline - time.monotonic())
                     outcomes.append(

@@ -14,7 +14,7 @@ from dqx import __version__
 from dqx.plugins import discovery
 from dqx.plugins.audit_log import log_records
 from dqx.plugins.audit_report import report_text
-from dqx.plugins.settings import validated
+from dqx.plugins.declared import validated
 from dqx.plugins.trail_record import outcomes_record, run_record
 from dqx.telemetry import names
 from dqx.telemetry.tracing import put
@@ -39,17 +39,11 @@ class AuditSettings:
     log_to_file: bool = field(default=False, metadata={"meaning": "append the text report to audit_file"})
     audit_file: Path = field(default=Path("dqx_audit.log"), metadata={"meaning": "file of the text report"})
     jsonl_file: Path | None = field(
-        default=None, metadata={"meaning": "file of the audit trail; without it there is none"}
+        default=None, metadata={"meaning": "file of the audit trail; None: no trail"}
     )
-    rotate_bytes: int = field(
-        default=0,
-        metadata={
-            "meaning": f"size at which the trail goes on in a new file, from {SMALLEST_ROTATION}; 0: never"
-        },
-    )
+    rotate_bytes: int = field(default=0, metadata={"meaning": "size at which a new file is begun; 0: never"})
     file_mode: int = field(
-        default=0o600,
-        metadata={"meaning": "permissions of files that are made, 0o600 (the default) to 0o666"},
+        default=0o600, metadata={"meaning": "permissions of new files, 0o600 (384) to 0o666"}
     )
     assertions: Literal["failed", "all"] = field(
         default="failed", metadata={"meaning": "which get a log record each: those that did not pass, or all"}

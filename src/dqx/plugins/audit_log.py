@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dqx.plugins.audit_report import one_line
@@ -73,7 +74,12 @@ def _facts(result: AssertionResult) -> dict[str, object]:
 
 
 def _label(text: str) -> str:
-    return one_line(redact(text))
+    return one_line(_redacted(text))
+
+
+@lru_cache(maxsize=256)  # a text stands in a message and in a field, and many results share it
+def _redacted(text: str) -> str:
+    return redact(text)
 
 
 def _fields(facts: Mapping[str, object]) -> dict[str, object]:
@@ -98,4 +104,4 @@ def _field(fact: object) -> object:
         case date():
             return fact.isoformat()
         case _:
-            return redact(str(fact))
+            return _redacted(str(fact))

@@ -27,7 +27,8 @@ def report_text(
     """
     counts: Counter[str] = Counter(result.status for result in results)
     severities = Counter(result.severity for result in results if result.status == "FAILURE")
-    at = datetime.fromtimestamp(context["timestamp"], UTC) if "timestamp" in context else now
+    timestamp = context.get("timestamp")
+    at = now if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
     day, _ = key_of(context)
     lines = [
         "=== DQX Audit Log ===",

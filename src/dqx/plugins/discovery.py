@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dqx.common import ConfigurationError
-from dqx.plugins import settings
+from dqx.plugins.declared import model_of
 from dqx.plugins.hooks import check_hooks
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def construct(entry_point: EntryPoint) -> Any:
         )
     plugin = made()
     check_hooks(plugin)
-    settings.model_of(plugin)
+    model_of(plugin)
     return plugin
 
 

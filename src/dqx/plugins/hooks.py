@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 from inspect import Parameter
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from dqx.common import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from dqx.common import PluginOutcome
 
 HOOKS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -27,9 +29,30 @@ OPTIONAL = frozenset({"finish", "shutdown"})
 _POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 
 
-def has_hook(plugin: object, hook: str) -> bool:
-    """Tell whether a plugin has an optional hook."""
-    return callable(getattr(plugin, hook, None))
+class Finishing(Protocol):
+    """What a plugin has that wants to know what became of all."""
+
+    def finish(self, outcomes: list[PluginOutcome]) -> None:
+        """Take what became of every plugin so far, once all have processed."""
+        ...
+
+
+class Closing(Protocol):
+    """What a plugin has that holds something."""
+
+    def shutdown(self) -> None:
+        """Let go of it; called once, when the suite is closed."""
+        ...
+
+
+def can_finish(plugin: object) -> TypeGuard[Finishing]:
+    """Tell whether a plugin has the hook `finish`."""
+    return callable(getattr(plugin, "finish", None))
+
+
+def can_shut_down(plugin: object) -> TypeGuard[Closing]:
+    """Tell whether a plugin has the hook `shutdown`."""
+    return callable(getattr(plugin, "shutdown", None))
 
 
 def check_hooks(plugin: object) -> None:

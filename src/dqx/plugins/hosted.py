@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from dqx.common import ConfigurationError, PluginOutcome
-from dqx.plugins.isolation import Failure, Reply, Worker, own_copy
+from dqx.plugins.failure import Failure
+from dqx.plugins.isolation import Reply, Worker, own_copy
 from dqx.plugins.settings import SHORTEST_S
 from dqx.plugins.streams import streams
 from dqx.telemetry import tracing
-from dqx.telemetry.redaction import error_type
+from dqx.telemetry.redaction import error_type, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -75,6 +76,7 @@ class HostedPlugin:
         function: Callable[[], Any],
         limit_s: float,
         *,
+        least_s: float = SHORTEST_S,
         required: bool = False,
         secrets: Iterable[str] = (),
         parent: Context | None = None,
@@ -85,6 +87,7 @@ class HostedPlugin:
             phase: Which call it is.
             function: The call.
             limit_s: Seconds that the plugin may use in this run, what it has used so far among them.
+            least_s: With less than that left, the call is not made.
             required: Whether the plugin is a required one.
             secrets: Values that must not appear in what is reported.
             parent: The context whose span is the parent, when it is not the current one.
@@ -92,7 +95,7 @@ class HostedPlugin:
         with tracing.plugin_call(phase, self.name, self.version, self.distribution, parent) as span:
             started = time.monotonic()
             with streams.kept() as were_replaced:
-                ending, reply = self._make(phase, function, limit_s - self.spent_s, secrets)
+                ending, reply = self._make(phase, function, limit_s, least_s, secrets)
             duration_s = time.monotonic() - started
             self.spent_s += duration_s
             failure = reply.failure
@@ -124,7 +127,7 @@ class HostedPlugin:
             phase=phase,
             outcome="error" if wrong else "disabled",
             error_type=wrong,
-            message=str(reason),
+            message=redact(str(reason)),
             version=self.version,
             distribution=self.distribution,
             required=required,
@@ -140,18 +143,25 @@ class HostedPlugin:
         self._initialized = None
 
     def _make(
-        self, phase: Phase, function: Callable[[], Any], timeout_s: float, secrets: Iterable[str]
+        self,
+        phase: Phase,
+        function: Callable[[], Any],
+        limit_s: float,
+        least_s: float,
+        secrets: Iterable[str],
     ) -> tuple[Ending, Reply]:
+        timeout_s = limit_s - self.spent_s
         if self.hanging:
             return "not_run", _failed("hanging", "its previous call has not come back")
-        if timeout_s < SHORTEST_S:
+        if timeout_s < least_s:
             return "not_run", _failed("no_time_left", "no time was left for it")
         try:
             reply = self._worker.call(function, timeout_s, partial(self._reports.late, self, phase), secrets)
         except RuntimeError as error:  # no more threads, or the interpreter is on its way out
             return "not_run", _failed("no_thread", str(error))
         if reply.timed_out:
-            return "timed_out", _failed("timeout", f"it did not come back within {timeout_s:.3g} s")
+            rest = f", the rest of {limit_s:.3g} s" if self.spent_s else ""
+            return "timed_out", _failed("timeout", f"it did not come back within {timeout_s:.3g} s{rest}")
         return ("error" if reply.failure else "ok"), reply
 
 

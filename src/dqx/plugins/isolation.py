@@ -11,40 +11,14 @@ import contextvars
 import os
 import threading
 import time
-import traceback
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
 from dqx.common import Tags
-from dqx.telemetry.redaction import error_type, redact, redact_exception
-
-_MAX_TRACEBACK = 4_096
-"""Characters of a redacted traceback that go to the debug log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """What a call raised: class, redacted message, place (`file.py:12`), and traceback without secrets."""
-
-    error_type: str
-    message: str
-    where: str = ""
-    traceback: str = ""
-
-    @classmethod
-    def of(cls, error: BaseException, secrets: Iterable[str]) -> Failure:
-        """Describe an exception. To be called where it was caught: its `__str__` is the plugin's code, too."""
-        try:
-            frames = traceback.extract_tb(error.__traceback__)
-            where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-            text = redact("".join(traceback.format_exception(error)), _MAX_TRACEBACK, secrets)
-            return cls(error_type(error), redact_exception(error, secrets=secrets), where, text)
-        except BaseException:  # noqa: BLE001  # a call without a reply would be taken for one that hangs
-            return cls("unknown", "an exception that cannot be described")
+from dqx.plugins.failure import Failure
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dqx.common import PluginOutcome
+    from dqx.plugins.failure import Failure
     from dqx.plugins.hosted import HostedPlugin
-    from dqx.plugins.isolation import Failure
 
 
 class Reports:

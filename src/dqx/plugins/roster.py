@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dqx.common import ConfigurationError, did_you_mean
-from dqx.plugins import discovery, settings
+from dqx.plugins import declared, discovery, settings
 from dqx.plugins.hooks import check_hooks
 from dqx.plugins.hosted import HostedPlugin
 
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from dqx.plugins import ResultProcessor
+    from dqx.plugins.declared import Setting
     from dqx.plugins.discovery import Found, Switches
     from dqx.plugins.reports import Reports
-    from dqx.plugins.settings import PluginSettings, Setting
+    from dqx.plugins.settings import PluginSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Roster:
             )
         try:
             check_hooks(plugin)
-            settings.model_of(plugin)
+            declared.model_of(plugin)
         except ConfigurationError as error:
             raise ConfigurationError(f"plugin '{name}': {error}", error.culprit) from None
         if name in self._hosted:
@@ -98,9 +99,9 @@ class Roster:
         rows = []
         for hosted, own in self.in_order(config):
             plugin = self.loaded.get(hosted.name)
-            declared = tuple(settings.describe(settings.model_of(plugin))) if plugin is not None else ()
+            described = tuple(declared.describe(declared.model_of(plugin))) if plugin is not None else ()
             rows.append(
-                Listing(hosted.name, hosted.distribution, hosted.version, state_of(hosted, own), declared)
+                Listing(hosted.name, hosted.distribution, hosted.version, state_of(hosted, own), described)
             )
         return rows + [
             Listing(found.name, found.distribution, found.version, f"not loaded: {found.refused}")

@@ -6,10 +6,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dqx.common import ConfigurationError
-from dqx.plugins import discovery, settings
-from dqx.plugins.hooks import has_hook
+from dqx.plugins import declared, discovery
+from dqx.plugins.hooks import can_finish
 from dqx.plugins.isolation import own_copy
 from dqx.plugins.roster import switched_off
+from dqx.plugins.settings import SHORTEST_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from dqx.plugins.reports import Reports
     from dqx.plugins.roster import Roster
     from dqx.plugins.settings import PluginSettings
+
+LEAST_REST_S = 0.01
+"""With less than that left of a plugin's own time, which may be as short as 0.1 s in all, no further call is made."""
 
 
 class Round:
@@ -95,15 +99,15 @@ class Round:
 
     def finish(self, hosted: HostedPlugin, own: PluginSettings) -> None:
         """Hand all outcomes so far to a plugin that wants them, unless its last call has not come back."""
-        plugin: Any = self._roster.loaded[hosted.name]
-        if has_hook(plugin, "finish") and not hosted.hanging:
+        plugin = self._roster.loaded[hosted.name]
+        if can_finish(plugin) and not hosted.hanging:
             self._call(hosted, "finish", partial(plugin.finish, list(self.outcomes)), own)
 
     def _initialize(self, hosted: HostedPlugin, own: PluginSettings) -> bool:
         plugin = self._roster.loaded[hosted.name]
         if hosted.initialized_with(plugin, own.own):
             return True
-        function = partial(settings.initialize, plugin, hosted.name, own_copy(own.own))
+        function = partial(declared.initialize, plugin, hosted.name, own_copy(own.own))
         ok = self._call(hosted, "initialize", function, own)[0].outcome == "ok"
         hosted.note_initialized(plugin, own.own if ok else None)
         return ok
@@ -116,8 +120,11 @@ class Round:
         So three plugins that hang (10 s, 10 s and 5 s of 30) leave the fourth its turn.
         """
         limit_s = min(own.timeout_s, hosted.spent_s + self._left_s / 2)
-        secrets = settings.secrets_of(self._roster.loaded.get(hosted.name), own.own)
-        outcome, value = hosted.call(phase, function, limit_s, required=own.required, secrets=secrets)
+        secrets = declared.secrets_of(self._roster.loaded.get(hosted.name), own.own)
+        least_s = LEAST_REST_S if limit_s == own.timeout_s else SHORTEST_S
+        outcome, value = hosted.call(
+            phase, function, limit_s, least_s=least_s, required=own.required, secrets=secrets
+        )
         self._left_s -= outcome.duration_s
         self.outcomes.append(outcome)
         return outcome, value

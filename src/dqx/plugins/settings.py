@@ -1,28 +1,20 @@
-"""The configuration of a plugin: four keys that are the manager's, and the rest, checked as the plugin declares.
-
-A plugin declares its settings by a class attribute `Settings`: a pydantic model, or a dataclass (which costs no
-import of pydantic until somebody sets something). Then a wrong key or value is an error that names it, and
-`initialize` gets the values as the types say. Without one it gets its configuration as it was written.
-"""
+"""The configuration of a plugin as the manager reads it: four keys that are its own, and the rest."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-import re
-import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
-from pathlib import PurePath
-from typing import Any, get_args
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from dqx.common import ConfigurationError, did_you_mean
-from dqx.telemetry.redaction import MASK, is_secret_name, redact, secrets_in
+from dqx.common import ConfigurationError
+from dqx.telemetry.redaction import redact
 
 DEFAULT_TIMEOUT_S = 10.0
 SHORTEST_S = 0.1
-"""Below it no call is begun: a thread that is handed work on a busy machine may start this late."""
+"""A share of the time for all that is less is no turn: on a busy machine a thread may start this late."""
+LONGEST_S = 86_400.0
+
+TIMES = f"a number of seconds, {SHORTEST_S:g} to {LONGEST_S:,.0f}"
 
 MANAGERS_OWN = ("enabled", "timeout", "order", "required")
 
@@ -38,18 +30,8 @@ class PluginSettings:
     timeout_s: float = DEFAULT_TIMEOUT_S
     order: int = 0
     required: bool = False
-    own: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    own: Mapping[str, Any] = field(default_factory=dict)
     wrong: ConfigurationError | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting that a plugin declares, as text for people. `default` is None when it must be set."""
-
-    name: str
-    type: str
-    default: str | None
-    meaning: str
 
 
 def checked(config: object) -> Mapping[str, object]:
@@ -81,88 +63,25 @@ def read(name: str, config: Mapping[str, object]) -> PluginSettings:
         return PluginSettings(required=required, wrong=error)
 
 
-def model_of(plugin: object) -> type | None:
-    """Return the settings class that a plugin declares, or None.
-
-    Raises:
-        ConfigurationError: When it is neither a pydantic model nor a dataclass, or has a key of the manager's.
-    """
-    model = getattr(type(plugin), "Settings", None)
-    if model is None:
-        return None
-    if not isinstance(model, type) or not (_is_pydantic(model) or dataclasses.is_dataclass(model)):
-        raise ConfigurationError(
-            "its attribute Settings is neither a pydantic model nor a dataclass", "Settings"
-        )
-    for key in MANAGERS_OWN:
-        if key in _fields(model):
-            raise ConfigurationError(
-                f"its Settings have '{key}', which it would never get: {', '.join(MANAGERS_OWN)} are the manager's",
-                key,
-            )
-    return model
+def is_time(value: object) -> bool:
+    """Tell whether a value is a number of seconds that a call may take."""
+    return (
+        isinstance(value, (int, float)) and not isinstance(value, bool) and SHORTEST_S <= value <= LONGEST_S
+    )
 
 
-def validated(name: str, model: type, own: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that were given, converted to the types of `model`.
-
-    Raises:
-        ConfigurationError: Naming plugin, key, value (never a secret one) and what is allowed.
-    """
-    fields = _fields(model)
-    if not own and not any(field.required for field in fields.values()):
-        return {}
-    keys = {key: field for field in fields.values() for key in field.keys}
-    for key in own:
-        if key not in keys and not _takes_any(model):
-            raise ConfigurationError(
-                f"plugin '{name}': it has no setting '{key}'{did_you_mean(key, keys)}", key
-            )
-    import pydantic  # 40 ms: a run whose plugins are not configured does without
-
+def shown(value: object, secrets: frozenset[str] = frozenset()) -> str:
+    """Return a value as it may stand in a message."""
     try:
-        settings: Any = pydantic.TypeAdapter(model).validate_python(dict(own))
-    except pydantic.ValidationError as error:
-        raise _invalid(name, model, own, error) from None
-    return {key: getattr(settings, keys[key].name) if key in keys else value for key, value in own.items()}
-
-
-def initialize(plugin: Any, name: str, own: dict[str, Any]) -> None:
-    """Check a plugin's settings by what it declares, and hand them to it."""
-    model = model_of(plugin)
-    plugin.initialize(own if model is None else validated(name, model, own))
-
-
-def secrets_of(plugin: object, own: Mapping[str, Any]) -> frozenset[str]:
-    """Return the secrets in a plugin's settings, by the names of the keys and by the types that it declares."""
-    if not own:
-        return frozenset()
-    try:
-        return _secrets(model_of(plugin), own)
-    except ConfigurationError:  # a wrong declaration has been reported, or will be
-        return secrets_in(own)
-
-
-def describe(model: type | None) -> list[Setting]:
-    """Return what a settings class declares, in its order. A secret default is not shown."""
-    fields = _fields(model).values() if model else ()
-    return [Setting(field.keys[0], field.type, _default_text(field), field.meaning) for field in fields]
-
-
-def merged(file: Mapping[str, Any], suite: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Join the configuration of a settings file with a suite's own, which wins key by key, in tables too."""
-    joined = dict(file)
-    for key, value in (suite or {}).items():
-        below = joined.get(key)
-        both_tables = isinstance(below, Mapping) and isinstance(value, Mapping)
-        joined[key] = merged(below, value) if both_tables else value  # type: ignore[arg-type]  # below is one
-    return joined
+        return redact(repr(value), 80, secrets)
+    except Exception:  # noqa: BLE001  # an integer of 5,000 digits cannot be printed, nor can many an object
+        return f"<{type(value).__name__}>"
 
 
 def _read(name: str, given: object) -> PluginSettings:
     if not isinstance(given, Mapping):
         raise ConfigurationError(
-            f"plugin '{name}': its configuration is {_shown(given)}; it takes settings by name", name
+            f"plugin '{name}': its configuration is {shown(given)}; it takes settings by name", name
         )
     for key in ("enabled", "required"):
         if not isinstance(given.get(key, False), bool):
@@ -171,130 +90,13 @@ def _read(name: str, given: object) -> PluginSettings:
     if not isinstance(order, int) or isinstance(order, bool):
         raise _wrong(name, "order", order, "a whole number; lower ones run first")
     timeout = given.get("timeout", DEFAULT_TIMEOUT_S)
-    if (
-        not isinstance(timeout, (int, float))
-        or isinstance(timeout, bool)
-        or not SHORTEST_S <= timeout < math.inf
-    ):
-        raise _wrong(name, "timeout", timeout, f"a number of seconds, at least {SHORTEST_S:g}")
+    if not is_time(timeout):
+        raise _wrong(name, "timeout", timeout, TIMES)
     own = {key: value for key, value in given.items() if key not in MANAGERS_OWN}
     return PluginSettings(
         given.get("enabled", True), float(timeout), order, given.get("required", False), own
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """A field of a settings class; `keys` are what it may be called in a configuration."""
-
-    name: str
-    keys: tuple[str, ...]
-    type: str
-    default: Callable[[], object] | None
-    meaning: str
-
-    @property
-    def required(self) -> bool:
-        return self.default is None
-
-    @property
-    def secret(self) -> bool:
-        return "Secret" in self.type or is_secret_name(self.name)
-
-
-def _is_pydantic(model: type) -> bool:
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and issubclass(model, pydantic.BaseModel)
-
-
-def _takes_any(model: type) -> bool:
-    config = getattr(model, "model_config", None) or getattr(model, "__pydantic_config__", {})
-    return config.get("extra") == "allow"
-
-
-def _fields(model: Any) -> dict[str, _Field]:
-    if _is_pydantic(model):
-        return {
-            name: _Field(
-                name,
-                tuple(
-                    dict.fromkeys(
-                        k for k in (field.validation_alias, field.alias, name) if isinstance(k, str)
-                    )
-                ),
-                _type_text(field.annotation),
-                None if field.is_required() else partial(field.get_default, call_default_factory=True),
-                field.description or "",
-            )
-            for name, field in model.model_fields.items()
-        }
-    return {
-        field.name: _Field(
-            field.name,
-            (field.name,),
-            _type_text(field.type),
-            _default_of(field),
-            field.metadata.get("meaning", ""),
-        )
-        for field in dataclasses.fields(model)
-        if field.init
-    }
-
-
-def _default_of(field: dataclasses.Field[Any]) -> Callable[[], object] | None:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory
-    return None if field.default is dataclasses.MISSING else lambda: field.default
-
-
-def _default_text(field: _Field) -> str | None:
-    if field.default is None:
-        return None
-    default = field.default()
-    if field.secret and default:
-        return MASK
-    return redact(str(default) if isinstance(default, PurePath) else repr(default))
-
-
-def _type_text(annotation: object) -> str:
-    """Return a type as people write it: without the modules, which are left alone within quotes."""
-    text = (
-        annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
-    )
-    return re.sub(r"('[^']*')|(?:\w+\.)+(?=\w)", lambda match: match[1] or "", text)
-
-
-def _secrets(model: type | None, own: Mapping[str, Any]) -> frozenset[str]:
-    fields = _fields(model).values() if model else ()
-    typed = {key for field in fields if field.secret for key in field.keys if key in own}
-    return secrets_in(own).union(*(secrets_in(own[key], named_secret=True) for key in typed))
-
-
 def _wrong(plugin: str, key: str, value: object, allowed: str) -> ConfigurationError:
-    return ConfigurationError(f"plugin '{plugin}': {key} is {_shown(value)}; it takes {allowed}", key)
-
-
-def _invalid(plugin: str, model: type, own: Mapping[str, Any], error: Any) -> ConfigurationError:
-    """Say what the first of pydantic's errors says, in the form of ours."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    key = ".".join(str(part) for part in first["loc"])
-    secrets = _secrets(model, own)
-    message = redact(first["msg"], secrets=secrets)
-    match first["type"]:
-        case "missing" | "missing_argument":
-            text = f"the setting '{key}' is missing"
-        case "extra_forbidden" | "unexpected_keyword_argument":
-            text = f"it has no setting '{key}'"
-        case _ if not key:
-            text = message
-        case _:
-            root = next((field for field in _fields(model).values() if first["loc"][0] in field.keys), None)
-            hidden = is_secret_name(key) or (root is not None and root.secret)
-            value = "(a secret, not shown)" if hidden else _shown(first["input"], secrets)
-            text = f"{key} is {value}: {message}"
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return ConfigurationError(f"plugin '{plugin}': {text}{more}", key)
-
-
-def _shown(value: object, secrets: frozenset[str] = frozenset()) -> str:
-    return redact(repr(value), 80, secrets)
+    return ConfigurationError(f"plugin '{plugin}': {key} is {shown(value)}; it takes {allowed}", key)

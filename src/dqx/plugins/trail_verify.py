@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-CANNOT_SEE = (
-    "not seen by this: lines cut from the end, and a chain rewritten up to its end by somebody who may write "
-    f"the file. Both change the head, which also stands on the span `process dqx_audit` as `{names.AUDIT_HEAD}`: "
-    "--anchor HASH looks for one."
-)
+CANNOT_SEE = f"""\
+Not seen by this: lines that were cut from the end, and a chain that was rewritten to its end by somebody who
+may write the file. The head of each run also stands on its span `process dqx_audit`, as `{names.AUDIT_HEAD}`:
+give one with --anchor, and it is looked for."""
 
 SETTLE_PATIENCE_S = 1.0
 """How long to wait for writers to be done: a write takes milliseconds."""

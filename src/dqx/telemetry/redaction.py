@@ -27,14 +27,18 @@ _SHORTEST = 4
 _NAMES = (
     r"passw(?:or)?d|passwd|passphrase|pwd|secret|token|credential|api[_-]?key|access[_-]?key|account[_-]?key"
     r"|private[_-]?key|shared[_-]?key|encryption[_-]?key|authorization|signature|cookie|session[_-]?id|jwt"
-    r"|odbc_connect|(?<![a-z])(?:auth|pass|sig|pat)(?![a-z])"
+    r"|odbc_connect"
 )
-_NAME = re.compile(_NAMES, re.IGNORECASE)
+_SHORT_NAMES = r"(?<![a-z])(?:auth|pass|sig|pat)(?![a-z])"
+"""Names of secrets, too, but plain words where a colon follows: `it did not pass: 3 of 5`."""
+
+_NAME = re.compile(f"{_NAMES}|{_SHORT_NAMES}", re.IGNORECASE)
 _URL = re.compile(r"[a-z][a-z0-9+.\-]{0,40}:/{2,4}(?P<rest>\S*)", re.IGNORECASE)
 _PORT = re.compile(r"\d*(?:[/?#,;)\]}>'\"`]|$)")
 _LATER_AT = re.compile(r"[^\n@]{0,200}@")
 _PAIR = re.compile(
-    rf"(?P<name>(?:{_NAMES})[\w.%-]{{0,60}}[\"']?\s{{0,3}}(?:=>|[=:])\s{{0,3}})"
+    rf"(?P<name>(?:(?:{_NAMES})[\w.%-]{{0,60}}[\"']?\s{{0,3}}(?:=>|[=:])"
+    rf"|{_SHORT_NAMES}(?:[\"']\s{{0,3}}:|[\"']?\s{{0,3}}=>?))\s{{0,3}})"
     r"(?:\{[^}\n]*\}|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|(?:(?:bearer|basic|digest|token)\s+)?[^\s&]+)",
     re.IGNORECASE,
 )

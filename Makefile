@@ -25,6 +25,8 @@ lowest: $(VENV)/lowest-ready  ## run the tests at the lowest releases that pypro
 
 bench: $(VENV)/ready  ## measure; prints the tables of docs/benchmarks.md
 	@$(BIN)/python benchmarks/engine.py
+	@$(BIN)/python benchmarks/plugins.py
+	@$(BIN)/python benchmarks/audit.py
 
 clean:  ## remove what was made
 	@rm -rf $(VENV) .demo .bench build dist

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from dqx.common import Analyzer, AssertionResult, StoredMetric, SymbolInfo
     from dqx.orm.records import SnapshotState
     from dqx.orm.repositories import MetricDB
-    from dqx.plugins import PluginManager
+    from dqx.plugins import PluginManager, ResultProcessor
 
 __all__ = ["CheckProducer", "Context", "DecoratedCheck", "VerificationSuite", "check"]
 
@@ -119,8 +119,10 @@ class VerificationSuite:
         self._plugins_deny = plugins_deny
         self._plugins_timeout = plugins_timeout
         self._plugin_manager: PluginManager | None = None
+        self._registered_plugins: dict[str, ResultProcessor] = {}
         self._last_run: SuiteRun | None = None
         self._scanning: tuple[str, Analyzer] | None = None
+        self._interrupted = False
         default_grace = max((every or timedelta()) / 4, _GRACE_MIN)
         self.info = SuiteInfo(
             name=self._name,
@@ -150,6 +152,17 @@ class VerificationSuite:
         """
         scanning = self._scanning
         return None if scanning is None else (scanning[0], scanning[1].progress())
+
+    def interrupt(self) -> None:
+        """End the run that is under way: its scan is interrupted, and `run` raises KeyboardInterrupt.
+
+        Made to be called by another thread, as the command line does when it is told to end.
+        """
+        self._interrupted = True
+        scanning = self._scanning
+        interrupt = None if scanning is None else getattr(scanning[1], "interrupt", None)
+        if interrupt is not None:
+            interrupt()
 
     def override(
         self,
@@ -216,6 +229,7 @@ class VerificationSuite:
                 was read.
             StoreError: When the store cannot be opened, or cannot take note that the run started.
         """
+        self._interrupted = False
         sources = _by_name(datasources)
         started_at, started = _now(), time.perf_counter()
         _refuse_key(key, started_at, allow_future=allow_future)
@@ -224,10 +238,10 @@ class VerificationSuite:
             assertions = [a if a.owner else replace(a, owner=self.info.owner) for a in assertions]
         plan = make_plan(assertions, sources)
         manager = self._get_plugin_manager()
-        manager.prepare(self._plugin_config)
 
         run_id = uuid.uuid4().hex
         with tracing.run_suite(self._name, run_id, key.yyyy_mm_dd) as span:
+            manager.prepare(self._plugin_config)
             self._db.start_run(run_id, self.info, key, started_at)
             state = self._db.snapshot(self._name, self._labels(key), self._label_tags, key.yyyy_mm_dd)
             history = self._history(plan, key)
@@ -265,6 +279,15 @@ class VerificationSuite:
         """Return the metric values of the last run; raise DQXError before the first."""
         return list(self._ran().symbols)
 
+    def register_plugin(self, name: str, plugin: ResultProcessor) -> None:
+        """Add a plugin that was made in code, beside those that are installed.
+
+        Raises:
+            ConfigurationError: When the name is taken, or the plugin lacks a hook or has a wrong signature.
+        """
+        self._get_plugin_manager().register(name, plugin)
+        self._registered_plugins[name] = plugin
+
     def close(self) -> None:
         """Shut the plugins down, in reverse order; what goes wrong there is logged, never raised."""
         if self._plugin_manager is not None:
@@ -294,6 +317,8 @@ class VerificationSuite:
                 # What a plugin does while it is imported must find the verdict stored already.
                 lazy=True,
             )
+            for name, plugin in self._registered_plugins.items():
+                self._plugin_manager.register(name, plugin)
         return self._plugin_manager
 
     def _labels(self, key: ResultKey) -> dict[str, str]:
@@ -301,6 +326,8 @@ class VerificationSuite:
 
     def _watch(self, dataset: str, analyzer: Analyzer | None) -> None:
         self._scanning = None if analyzer is None else (dataset, analyzer)
+        if self._interrupted:
+            raise KeyboardInterrupt
 
     def _history(self, plan: Plan, key: ResultKey) -> dict[Symbol, ResultValue]:
         """Return the lagged symbols that the store holds."""

@@ -16,6 +16,7 @@ import pytest
 from tests.cli.command_line import environment, run, start, write, write_checks
 
 from dqx import __version__
+from dqx.cli.ending import StopSignals
 from dqx.orm import MetricDB
 
 ORDERS = ("--data", "orders=orders.parquet")
@@ -167,8 +168,8 @@ def test_a_second_signal_ends_what_holds_up_the_first(folder: Path) -> None:
         folder / "checks.py",
         """
         import time
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             time.sleep(600)
         except BaseException:
             print("caught", flush=True)
@@ -182,6 +183,45 @@ def test_a_second_signal_ends_what_holds_up_the_first(folder: Path) -> None:
             process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 130
+
+
+def test_an_end_that_takes_too_long_is_cut_off(folder: Path) -> None:
+    """Whatever closes, or does not; with the same line and exit code."""
+    program = """
+import time
+from dqx.cli.ending import StopSignals
+signals = StopSignals(unwind_s=0.2)
+with signals.heard(), signals.during("it did not finish", lambda: print("interrupted", flush=True)):
+    print("ready", flush=True)
+    while True:
+        try:
+            time.sleep(600)
+        except BaseException:
+            pass
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (143, "dqx: terminated; it did not finish\n")
+    assert out.startswith("interrupted\n")
+
+
+def test_signals_are_as_they_were_afterwards() -> None:
+    """A program that calls the command line keeps its own handlers."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with StopSignals().heard():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert signal.set_wakeup_fd(-1) == -1
 
 
 def test_an_ignored_signal_stays_ignored(orders: Path) -> None:
@@ -252,12 +292,12 @@ def test_a_closed_stdout_is_no_error(orders: Path) -> None:
     assert (code, err) == (0, "")
 
 
-def test_a_name_that_stdout_s_encoding_lacks_does_not_cost_the_verdict(orders: Path) -> None:
+def test_a_name_that_the_encoding_of_stdout_lacks_does_not_cost_the_verdict(orders: Path) -> None:
     """It is spelled out."""
     path = write_checks(orders.parent, at_least=31)
     path.write_text(path.read_text().replace("enough orders", "enough 🛫"), encoding="utf-8")
     code, out, _ = run(
-        orders.parent, "run", "checks.py", *ORDERS, env=environment(PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+        orders.parent, "run", "checks.py", *ORDERS, env=environment(PYTHONIOENCODING="latin-1")
     )
     assert code == 1
     assert "enough \\U0001f6eb" in out

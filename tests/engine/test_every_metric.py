@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tests.engine.plain_python import Predicate, assert_agrees, expected, rows_of_day
+from tests.engine.scanning import DAY, NOW, mp, scan
+from tests.strategies import COLUMNS, DAYS, FIRST_DAY, Row, tables
 
 from dqx.engine.expression import Metric
 from dqx.engine.metrics import MetricKind
 from dqx.provider import DataSource
-from tests.engine.plain_python import Predicate, assert_agrees, expected, rows_of_day
-from tests.engine.scanning import DAY, NOW, mp, scan
-from tests.strategies import COLUMNS, DAYS, FIRST_DAY, Row, tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,12 +122,8 @@ conditions = st.sampled_from(list(CONDITIONS))
 @example(rows=[dict.fromkeys(COLUMNS)], condition="small IS NULL OR flag")
 def test_metrics_of_records(rows: list[Row], condition: str) -> None:
     """Over records, SQL agrees with plain Python for every kind of metric."""
-    check(
-        DataSource.from_records([*rows, dict.fromkeys(COLUMNS)]),
-        [*rows, dict.fromkeys(COLUMNS)],
-        [*COLUMNS],
-        condition,
-    )
+    rows = [*rows, dict.fromkeys(COLUMNS)]
+    check(DataSource.from_records(rows), rows, list(COLUMNS), condition)
 
 
 @settings(max_examples=10)

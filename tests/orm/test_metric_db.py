@@ -27,7 +27,7 @@ from dqx.orm import MetricDB, SnapshotState, StoredRun
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from conftest import Examples
+    from tests.orm.conftest import Examples
 
 ODD_NAMES = [
     "🛫 départ",

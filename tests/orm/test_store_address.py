@@ -116,3 +116,10 @@ def test_a_drivers_words_lose_the_secret_in_every_spelling(form: str) -> None:
 
     for spelling in (form, quote(form), quote(form, safe=""), quote_plus(form)):
         assert address.scrub(f"connection to '{spelling}' failed") == "connection to '***' failed"
+
+
+def test_an_address_prints_without_its_secrets() -> None:
+    """A debugger or a traceback with local values shows no password."""
+    address = parse(f"postgresql://me:{SECRET}@db/q?sslpassword={SECRET}", Path())
+
+    assert SECRET not in repr(address)

@@ -24,8 +24,8 @@ from dqx.orm import MetricDB
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from conftest import Examples
-    from servers.postgres import Postgres
+    from tests.orm.conftest import Examples
+    from tests.servers.postgres import Postgres
 
 CANARY = "cAnArY"
 
@@ -237,11 +237,19 @@ def test_a_name_that_cannot_be_text(store: MetricDB, make: Examples) -> None:
     assert store.runs() == []
 
 
+def test_a_number_that_cannot_be_text(store: MetricDB, make: Examples) -> None:
+    """An integer of more digits than Python writes is an error of the store, and the run has no results."""
+    run = make.run("r1", make.key(), results=[make.result(value=10**5_000)])
+
+    assert "cannot hold a name or number of this run" in refusal(lambda: make.store(store, run))
+    assert store.runs()[0].verdict is None
+
+
 def test_a_server_that_is_not_there() -> None:
     """Nobody listens on port 1."""
     message = refusal(MetricDB(f"postgresql://me:{CANARY}@127.0.0.1:1/quality").suites)
 
-    assert "postgresql://me:***@127.0.0.1:1/quality cannot be reached: does the server run" in message
+    assert "postgresql://me:***@127.0.0.1:1/quality cannot be connected to: does the server run" in message
 
 
 def test_a_wrong_password(postgres_server: Postgres) -> None:

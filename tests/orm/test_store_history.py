@@ -13,7 +13,8 @@ from dqx.common import StoredMetric
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from conftest import Examples
+    from tests.orm.conftest import Examples
+
     from dqx.orm import MetricDB
 
 

@@ -19,8 +19,8 @@ from dqx.orm import MetricDB
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conftest import Examples
-    from servers.postgres import Postgres
+    from tests.orm.conftest import Examples
+    from tests.servers.postgres import Postgres
 
 PRELUDE = textwrap.dedent(
     """
@@ -96,6 +96,29 @@ def test_eight_threads_share_a_store(store: MetricDB, make: Examples) -> None:
 
     assert errors == []
     assert {run.run_id for run in store.runs(limit=99)} == {f"{t}-{n}" for t in range(8) for n in range(5)}
+
+
+def test_registrations_in_any_order_do_not_wait_for_each_other_for_ever(
+    store: MetricDB, make: Examples
+) -> None:
+    """Two programs that register the same suites in two orders both succeed, again and again."""
+    infos = [make.info(f"suite {number}") for number in range(10)]
+    errors: list[BaseException] = []
+
+    def register(step: int) -> None:
+        try:
+            for _ in range(10):
+                store.register(infos[::step], {}, make.at(0))
+        except BaseException as error:  # noqa: BLE001  # a thread's failure is the test's
+            errors.append(error)
+
+    threads = [threading.Thread(target=register, args=(step,)) for step in (1, -1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert errors == []
 
 
 def test_processes_create_and_write_a_store_at_once(persistent_url: str) -> None:

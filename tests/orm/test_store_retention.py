@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 from dqx.common import ConfigurationError, PluginOutcome
 
 if TYPE_CHECKING:
-    from conftest import Examples
+    from tests.orm.conftest import Examples
+
     from dqx.orm import MetricDB
 
 

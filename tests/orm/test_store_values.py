@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dqx.common import StoredMetric, StoreError, as_utc
@@ -28,7 +28,7 @@ from dqx.orm.values import (
 )
 
 if TYPE_CHECKING:
-    from conftest import Examples
+    from tests.orm.conftest import Examples
 
 EDGES: list[Any] = [
     0,
@@ -105,7 +105,6 @@ def test_edge_values_come_back_from_each_store(store: MetricDB, make: Examples) 
 
 
 @given(stored=st.lists(values, max_size=5))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # what makes runs has no state
 def test_any_values_come_back_from_a_store(make: Examples, stored: list[Any]) -> None:
     """Reading undoes writing, all the way through a database."""
     metrics = [StoredMetric("d", str(number), "m", value) for number, value in enumerate(stored)]

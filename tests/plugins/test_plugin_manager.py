@@ -374,15 +374,24 @@ def test_the_time_of_a_plugin_is_for_all_its_calls_together() -> None:
     assert initialize.duration_s + process.duration_s == pytest.approx(0.7, abs=0.3)
 
 
-def test_the_shortest_time_is_enough_for_several_calls() -> None:
-    """A tenth of a second, of which loading and initializing have taken a little; used up, it ends the turn."""
-    quick = Finisher("p")
-    outcomes = run_through(manager_of({"p": {"timeout": 0.1}}, p=quick))
-    assert [o.outcome for o in outcomes] == ["ok", "ok", "ok"]
-    slow = Finisher("p")
-    slow.process = lambda *run: time.sleep(0.195)  # type: ignore[method-assign]
-    finished = run_through(manager_of({"p": {"timeout": 0.2}}, p=slow))[-1]
-    assert (finished.phase, finished.outcome) in (("finish", "not_run"), ("process", "timed_out"))
+@pytest.mark.parametrize(
+    ("spent_s", "left_s", "called"),
+    [
+        (0.0, 30.0, True),
+        (9.95, 30.0, True),
+        (9.995, 30.0, False),
+        (10.5, 30.0, False),
+        (0.0, 0.19, False),
+        (0.0, 0.4, True),
+    ],
+)
+def test_how_little_time_is_enough(spent_s: float, left_s: float, called: bool) -> None:
+    """A hundredth of a second of a plugin's own, a tenth of the time for all; with less no call is made."""
+    manager = manager_of(p=Witness())
+    hosted = manager._roster.named("p")
+    assert hosted is not None
+    hosted.spent_s, manager._round._left_s = spent_s, left_s
+    assert (run_through(manager)[0].outcome != "not_run") is called
 
 
 def test_the_time_is_granted_anew_for_each_run() -> None:

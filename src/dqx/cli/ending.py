@@ -3,62 +3,122 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn
 
 from dqx.cli.output import drop_stdout
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
-
-_SIGNALS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
 
 EXIT_CODES = (2, 1, 3, 4)
 """The exit codes of suites, in the order in which they count when several apply."""
 
+UNWIND_S = 8.0
+"""How long what is open may take to close after a signal; `docker stop` kills after 10 s."""
+
+_NUDGE_EVERY_S = 0.05
+_SIGNALS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+
 
 class Stopped(BaseException):
-    """SIGINT or SIGTERM asked the process to end. Its notes say what it was doing."""
+    """SIGINT or SIGTERM asked the process to end."""
 
 
 class StopSignals:
-    """SIGINT and SIGTERM as an exception, `Stopped`, so that what is open is closed; a second one ends at once."""
+    """SIGINT and SIGTERM as an exception, `Stopped`, so that what is open is closed.
 
-    def __init__(self) -> None:
-        self.received: signal.Signals | None = None
+    A thread of its own sees to it that the process ends although its main thread, where Python handles signals,
+    is held up: it interrupts the scan, which may be deep in the engine, and ends the process at a second signal
+    or after `unwind_s` seconds.
+    """
+
+    def __init__(self, unwind_s: float = UNWIND_S) -> None:
+        self._unwind_s = unwind_s
+        self._received: signal.Signals | None = None
+        self._unfinished = ""
+        self._interrupt: Callable[[], None] | None = None
 
     @property
     def exit_code(self) -> int:
         """Return 130 for SIGINT, 143 for SIGTERM."""
-        return 128 + (self.received or signal.SIGINT)
+        return 128 + (self._received or signal.SIGINT)
 
     @property
     def said(self) -> str:
-        """Return what became of the process, for people."""
-        return "terminated" if self.received is signal.SIGTERM else "interrupted"
+        """Return the line that says what became of the process."""
+        word = "terminated" if self._received is signal.SIGTERM else "interrupted"
+        return f"dqx: {word}{'; ' if self._unfinished else ''}{self._unfinished}"
+
+    @contextmanager
+    def during(self, unfinished: str, interrupt: Callable[[], None]) -> Iterator[None]:
+        """Know, while the block runs, what to say and what to call should a signal end it."""
+        self._unfinished, self._interrupt = unfinished, interrupt
+        try:
+            yield
+        finally:
+            if self._received is None:
+                self._unfinished, self._interrupt = "", None
 
     @contextmanager
     def heard(self) -> Iterator[None]:
         """Listen inside the block. A signal that is ignored, as by nohup, or handled by others, stays so."""
         taken = {number: own for number, own in _SIGNALS.items() if signal.getsignal(number) is own}
+        arrivals, arrived = os.pipe()
+        os.set_blocking(arrived, False)
+        before = signal.set_wakeup_fd(arrived, warn_on_full_buffer=False)
         for number in taken:
-            signal.signal(number, self._stop)
+            signal.signal(number, self._raise)
+        watcher = threading.Thread(
+            target=self._watch, args=(arrivals, set(taken)), name="dqx-signals", daemon=True
+        )
+        watcher.start()
         try:
             yield
         finally:
+            signal.set_wakeup_fd(before)
             for number, own in taken.items():
                 signal.signal(number, own)
+            os.close(arrived)
+            watcher.join()
+            os.close(arrivals)
 
-    def _stop(self, number: int, _frame: FrameType | None) -> None:
+    def _raise(self, number: int, _frame: FrameType | None) -> None:
         # Kept, as the exception may be lost: DuckDB ends a query with an error of its own in its place.
-        if self.received is not None:
-            os._exit(128 + number)
-        self.received = signal.Signals(number)
-        raise Stopped(self.received.name)
+        if self._received is None:
+            self._received = signal.Signals(number)
+            raise Stopped
+
+    def _watch(self, arrivals: int, taken: set[int]) -> None:
+        """Read the numbers of signals as they arrive, on a thread, until the other end is closed."""
+        left_s = self._unwind_s
+        stopping = 0
+        while True:
+            if stopping and not select.select([arrivals], [], [], _NUDGE_EVERY_S)[0]:
+                left_s -= _NUDGE_EVERY_S
+                if left_s <= 0:
+                    self._end_at_once(stopping)
+                if self._interrupt is not None:
+                    with suppress(Exception):  # the scan may just have ended, and its connection with it
+                        self._interrupt()
+                continue
+            number = os.read(arrivals, 1)
+            if not number:
+                return
+            if number[0] in taken:
+                if stopping:
+                    self._end_at_once(stopping)
+                stopping = number[0]
+
+    def _end_at_once(self, number: int) -> NoReturn:
+        self._received = signal.Signals(number)
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{self.said}\n".encode())
+        os._exit(self.exit_code)
 
 
 def first_that_applies(codes: set[int]) -> int:

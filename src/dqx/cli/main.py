@@ -38,11 +38,7 @@ class _Commands(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except KeyboardInterrupt as interrupt:
-            # Where the signal's own exception was lost; click would make it exit code 1.
-            stopped = Stopped()
-            for note in getattr(interrupt, "__notes__", ()):
-                stopped.add_note(note)
-            raise stopped from interrupt
+            raise Stopped from interrupt  # from the engine; click would make it exit code 1
         except DQXError as error:
             raise Refused(str(error)) from error
         except Exception as error:
@@ -71,11 +67,11 @@ def main() -> NoReturn:
     signals = StopSignals()
     try:
         with signals.heard():
-            dqx.main(prog_name="dqx")
+            dqx.main(prog_name="dqx", obj=signals)
         code = 0
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 0
-    except Stopped as stopped:
-        click.echo("; ".join([f"dqx: {signals.said}", *getattr(stopped, "__notes__", ())]), err=True)
+    except Stopped:
+        click.echo(signals.said, err=True)
         code = signals.exit_code
     leave(code)

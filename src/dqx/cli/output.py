@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,16 @@ def result_console() -> Console:
     """
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else PIPE_WIDTH
-    return Console(width=width, markup=False, highlight=False, emoji=False)
+    on_terminal = sys.stdout.isatty()
+    return Console(
+        # Never the real stdout, which `emit` alone touches; of its encoding, as in a small one lines are ASCII.
+        file=TextIOWrapper(BytesIO(), encoding=sys.stdout.encoding),
+        force_terminal=on_terminal or None,
+        width=None if on_terminal else PIPE_WIDTH,
+        markup=False,
+        highlight=False,
+        emoji=False,
+    )
 
 
 def laid_out(console: Console, text: str) -> str:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from dqx.api import VerificationSuite
 
-_QUIET_S = 0.5
-"""A bar that would be gone at once is only unrest."""
+_QUIET_S = 1.0
+"""How long a scan takes before there is a bar; one that is gone at once is only unrest."""
 
 _POLL_S = 0.1
 
@@ -35,8 +35,11 @@ def progress_bar(suite: VerificationSuite, *, wanted: bool) -> Iterator[None]:
 
 
 def _show(suite: VerificationSuite, done: threading.Event) -> None:
-    if done.wait(_QUIET_S):
-        return
+    scanning_s = 0.0
+    while scanning_s < _QUIET_S:
+        if done.wait(_POLL_S):
+            return
+        scanning_s = scanning_s + _POLL_S if suite.scanning else 0.0
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 

@@ -14,7 +14,7 @@ from dqx.cli.checks_file import load_suites
 from dqx.cli.data_spec import data_sources
 from dqx.cli.diagnostics import MESSAGE_MAX, Refused, is_verbose, logging_to_stderr, verbose_option
 from dqx.cli.duration import duration_value
-from dqx.cli.ending import Stopped, first_that_applies
+from dqx.cli.ending import StopSignals, first_that_applies
 from dqx.cli.options import (
     day_value,
     db_option,
@@ -32,6 +32,7 @@ from dqx.cli.progress import progress_bar
 from dqx.cli.run_json import render_runs
 from dqx.cli.settings import read_settings
 from dqx.cli.store import open_store
+from dqx.cli.telemetry import telemetry_of_command, traceparent_option
 from dqx.cli.verdict_table import render_run
 from dqx.common import SEVERITIES, ConfigurationError, ResultKey, StoreError
 from dqx.telemetry.redaction import redact
@@ -90,6 +91,7 @@ _NO_STORE = (
     metavar="DURATION",
     help="How long the scans of a suite may take, such as 90s or 15m (default: the suite's own, 1h).",
 )
+@traceparent_option
 @click.option("--allow-future", is_flag=True, help="Accept a date later than tomorrow.")
 @format_option
 @click.option("-q", "--quiet", is_flag=True, help="Show nothing of a suite that passed, and no progress.")
@@ -108,6 +110,7 @@ def run(
     every: timedelta | None,
     fail_on: Severity | None,
     timeout: timedelta | None,
+    traceparent: str | None,
     allow_future: bool,
     form: OutputFormat | None,
     quiet: bool,
@@ -138,6 +141,7 @@ def run(
       70   an unexpected error inside DQX
       130  interrupted (143: terminated)
     """  # noqa: D301  # \b is how click is told to keep lines as they are
+    ctx = click.get_current_context()
     settings = read_settings()
     with ExitStack() as stack:
         stack.enter_context(
@@ -145,6 +149,8 @@ def run(
         )
         store = open_store(stack, db or settings.db)
         suites = load_suites(checks, store, suite=suite, every=every, every_default=settings.every)
+        # After the checks file, which may fork, or bring providers of its own.
+        stack.enter_context(telemetry_of_command(traceparent, settings.plugins, quiet=quiet))
         for each in suites:
             stack.enter_context(each)
             each.override(
@@ -165,12 +171,13 @@ def run(
             allow_future=allow_future,
             form=form or settings.format or "table",
             quiet=quiet,
-            verbose=is_verbose(click.get_current_context()),
+            verbose=is_verbose(ctx),
+            signals=ctx.find_object(StopSignals) or StopSignals(),
         )
         if not quiet and not all(each.db.persistent for each in suites):
             click.echo(_NO_STORE, err=True)
         code = runner.run_all(suites)
-    click.get_current_context().exit(code)
+    ctx.exit(code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +190,7 @@ class _Runner:
     form: OutputFormat
     quiet: bool
     verbose: bool
+    signals: StopSignals
 
     def run_all(self, suites: Sequence[VerificationSuite]) -> int:
         """Run every suite, one that is refused not keeping the others, and return the exit code."""
@@ -212,13 +220,12 @@ class _Runner:
         for message in suite.missing_plugins().values():
             raise ConfigurationError(f"{message}; install it, or take its settings away")
         in_pipe = self.form == "json" and not sys.stdout.isatty()
-        with progress_bar(suite, wanted=not self.quiet and not in_pipe):
-            try:
-                return suite.run(self.sources, self.key, allow_future=self.allow_future)
-            except (KeyboardInterrupt, Stopped) as stopped:
-                kept = f"; its run stays in {suite.db.url} as started" if suite.db.persistent else ""
-                stopped.add_note(f"suite '{suite.name}' did not finish{kept}")
-                raise
+        kept = f"; its run stays in {suite.db.url} as started" if suite.db.persistent else ""
+        with (
+            progress_bar(suite, wanted=not self.quiet and not in_pipe),
+            self.signals.during(f"suite '{suite.name}' did not finish{kept}", suite.interrupt),
+        ):
+            return suite.run(self.sources, self.key, allow_future=self.allow_future)
 
     def _show_table(self, suite: VerificationSuite, finished: SuiteRun, *, alone: bool) -> int:
         text = render_run(

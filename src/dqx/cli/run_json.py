@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-import secrets
+import uuid
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -54,7 +54,7 @@ def render_history(runs: Sequence[StoredRun]) -> str:
 def _render(document: object) -> str:
     # The standard encoder writes a Decimal as no number; so it writes a text that nothing else can be, and the
     # quotes around it are taken off.
-    mark = secrets.token_hex(8)
+    mark = uuid.uuid4().hex
     text = json.dumps(_plain(document, mark), indent=2, ensure_ascii=False, allow_nan=False)
     return re.sub(f'"{mark}([^"]*)"', r"\1", text) + "\n"
 

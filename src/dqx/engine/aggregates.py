@@ -148,7 +148,9 @@ class Compiler:
             spec.columns[0], NUMBERS | MOMENTS, spec.kind, "min_length and max_length measure text"
         )
         function = "min" if spec.kind == "minimum" else "max"
-        return self._value_of(spec, column, _rows_of(function, column.sql, condition))
+        # Plus 0, or a connection of the caller's may answer from a Parquet file's statistics, which leave NaN out.
+        sql = f"{column.sql} + 0" if column.family == "float" else column.sql
+        return self._value_of(spec, column, _rows_of(function, sql, condition))
 
     def _make_first(self, spec: MetricSpec, condition: str | None) -> Computation:
         column = self.columns.require(
@@ -330,7 +332,9 @@ def _number(spec: MetricSpec, value: Any, absent: str = "no rows, or NULL in all
 def _moment(spec: MetricSpec, us: int | None, family: Family) -> date:
     """Return a date or a timestamp from microseconds since 1970."""
     try:
-        moment = _EPOCH + timedelta(microseconds=_number(spec, us, "no rows, all of them NULL, or infinity"))
+        moment = _EPOCH + timedelta(
+            microseconds=_number(spec, us, "no rows, NULL in all of them, or an infinite one")
+        )
     except OverflowError:
         raise ScanError(f"{spec.render()} is outside of the years 1 to 9999") from None
     if family == "date":

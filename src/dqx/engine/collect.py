@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -63,7 +64,8 @@ def check(*, name: str, datasets: Sequence[str] = ()) -> Callable[[_F], Decorate
     """
     if not isinstance(name, str) or not name.strip():
         raise ConfigurationError(f"@check: name is text that says what is checked, not {name!r}", name)
-    if isinstance(datasets, str) or not all(isinstance(d, str) and d for d in datasets):
+    listed = isinstance(datasets, Iterable) and not isinstance(datasets, str)
+    if not listed or not all(isinstance(dataset, str) and dataset for dataset in datasets):
         raise ConfigurationError(
             f"@check(name={name!r}): datasets is a list of names, not {datasets!r}", datasets
         )

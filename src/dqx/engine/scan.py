@@ -64,6 +64,12 @@ class DuckDBAnalyzer:
         reader = self._reader
         return None if reader is None else reader.progress()
 
+    def interrupt(self) -> None:
+        """End the query that is running, if there is one. Called from other threads."""
+        reader = self._reader
+        if reader is not None:
+            reader.interrupt()
+
     def scan(self, request: ScanRequest) -> ScanReport:
         """Compute all metrics in one pass.
 

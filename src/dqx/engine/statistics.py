@@ -44,8 +44,9 @@ class FileStatistics:
 _QUERY = """
 SELECT path_in_schema,
        sum(row_group_num_rows),
-       CASE WHEN bool_and(stats_null_count IS NOT NULL) THEN sum(stats_null_count) END,
-       bool_and(stats_min_value IS NOT NULL OR stats_null_count = row_group_num_rows),
+       CASE WHEN bool_and(row_group_num_rows = 0 OR stats_null_count IS NOT NULL)
+            THEN coalesce(sum(stats_null_count), 0) END,
+       bool_and(stats_min_value IS NOT NULL OR coalesce(stats_null_count, 0) = row_group_num_rows),
        min(try_cast(stats_min_value AS HUGEINT)), max(try_cast(stats_max_value AS HUGEINT)),
        epoch_us(min(try_cast(stats_min_value AS TIMESTAMP))), epoch_us(max(try_cast(stats_max_value AS TIMESTAMP)))
 FROM parquet_metadata(?)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
@@ -45,8 +45,8 @@ class Address:
 
     shown: str
     path: Path | None = None
-    server: URL | None = None
-    secrets: tuple[str, ...] = ()
+    server: URL | None = field(default=None, repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     timeout_s: float = LOCK_TIMEOUT_S
 
     @property

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
 Mode = Literal["read", "write", "alone"]
-"""What a transaction does; `alone` keeps all that write out, for what deletes."""
+"""What a transaction does; `alone` keeps all others that write out, for what touches rows of many suites."""
 
 
 class Database:
@@ -99,7 +99,8 @@ class Database:
 
             from dqx.orm import metrics, outcomes, retention, snapshot  # noqa: F401  # they import the others
 
-            return SQLAlchemyError, sqlite3.Error, UnicodeError, OverflowError
+            # ValueError: a name that is no text, an integer of more digits than Python writes.
+            return SQLAlchemyError, sqlite3.Error, ValueError, OverflowError
 
     def _ready(self) -> Engine:
         with self._lock:

@@ -30,10 +30,8 @@ _SQLITE = {
 
 # Codes, and classes of two digits: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _POSTGRESQL = {
-    "08": "cannot be reached: does the server run, and is the address right?",
+    "08": "cannot be connected to: does the server run, and are address, database, user and password right?",
     "25006": _READ_ONLY,
-    "28": "refused this user: is the name right, and the password?",
-    "3D000": "does not exist: create the database first, with createdb",
     "42501": "refused: this user needs the right to create and to change tables there",
     "53100": _NO_ROOM,
     "53": "has no connection or memory left: try again when it is less busy",
@@ -54,7 +52,7 @@ def store_error(error: BaseException, address: Address) -> StoreError:
 
 
 def _meaning(cause: BaseException) -> str:
-    if isinstance(cause, UnicodeError | OverflowError):
+    if isinstance(cause, ValueError | OverflowError):
         return "cannot hold a name or number of this run"
     sqlite_code = getattr(cause, "sqlite_errorcode", None)
     if sqlite_code is not None:

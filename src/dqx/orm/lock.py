@@ -20,7 +20,8 @@ _held: list[threading.RLock] = []
 def fork_safe_lock() -> threading.RLock:
     """Make a reentrant lock that no other thread holds in a forked child."""
     lock = threading.RLock()
-    _locks.add(lock)
+    with _one_fork:
+        _locks.add(lock)
     return lock
 
 

@@ -58,10 +58,11 @@ def postgresql_engine(address: Address) -> Engine:
 
 
 def _begin(connection: Connection) -> None:
-    """Bound the waiting for locks, and keep what deletes and what writes apart.
+    """Bound the waiting for locks, and keep apart what writes and what must be alone.
 
-    Writers share the lock. What deletes, or creates the tables, has it alone, so that no definition goes away
-    between a writer's looking it up and referring to it.
+    Runs that are written share the lock. What deletes has it alone, so that no definition goes away between a
+    writer's looking it up and referring to it; so has what creates the tables, which PostgreSQL cannot do twice
+    at once, and what touches the rows of many suites, which two programs might do in two orders.
     """
     connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_S * 1000:.0f}")
     mode = connection.get_execution_options()["dqx_mode"]

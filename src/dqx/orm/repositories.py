@@ -124,7 +124,7 @@ class MetricDB:
     def register(self, suites: Iterable[SuiteInfo], tags: Mapping[str, str], registered_at: datetime) -> None:
         """Make suites known under these tags that perhaps never ran; the first registration's time stays."""
         infos = list(suites)
-        with self._database.transaction("write") as connection:
+        with self._database.transaction("alone") as connection:
             from dqx.orm import schedules
             from dqx.orm.values import encode_time
 
@@ -197,7 +197,7 @@ class MetricDB:
         `tags` keeps to the sets that have at least these. Its history stays, and a later run or registration
         makes it known again.
         """
-        with self._database.transaction("write") as connection:
+        with self._database.transaction("alone") as connection:
             from dqx.orm import schedules
 
             return schedules.forget(connection, suite, tags)

@@ -45,6 +45,15 @@ def _of(name: str, table: str, **options: Any) -> Column[Any]:
     return Column(name, Integer, ForeignKey(f"{table}.id"), nullable=False, **options)
 
 
+def _defined(name: str, **options: Any) -> Column[Any]:
+    """Return a column that refers to a definition, without the constraint.
+
+    What writes and what removes definitions keep out of each other's way, and to check the constraint at the
+    removal of each PostgreSQL would read all rows that may refer to it.
+    """
+    return Column(name, Integer, nullable=False, **options)
+
+
 def _info() -> tuple[Column[Any], ...]:
     """Return columns for what a suite says of itself (`SuiteInfo` without its name)."""
     return (
@@ -127,7 +136,7 @@ results = Table(
     metadata,
     _of("run", "dqx_run", primary_key=True),
     Column("position", Integer, primary_key=True),
-    _of("assertion", "dqx_assertion"),
+    _defined("assertion"),
     _required("status", Text),
     Column("reason", Text),
     Column("value", Text),
@@ -156,7 +165,7 @@ metric_values = Table(
     "dqx_metric_value",
     metadata,
     _of("run", "dqx_run", primary_key=True),
-    _of("metric", "dqx_metric", primary_key=True),
+    _defined("metric", primary_key=True, autoincrement=False),
     _required("position", Integer),
     _required("value", Text),
     _required("source", Text),

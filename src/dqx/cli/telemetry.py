@@ -1,0 +1,121 @@
+"""The telemetry of a command: where `OTEL_*` variables send it, the trace it belongs to, and what became of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from dqx.common import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dqx.telemetry.providers import Telemetry
+
+logger = logging.getLogger(__name__)
+
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
+_ITEMS = {"traces": "span", "metrics": "point"}
+
+
+def _traceparent_value(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not _TRACEPARENT.match(value):
+        raise click.BadParameter(
+            f"{value[:80]!r} is no W3C traceparent; write 00-, 32 hexadecimal digits, -, 16, and -01"
+        )
+    return value
+
+
+traceparent_option = click.option(
+    "--traceparent",
+    callback=_traceparent_value,
+    metavar="TEXT",
+    help="The span that the runs belong to, as W3C traceparent (default: the variable TRACEPARENT).",
+)
+
+
+@contextmanager
+def telemetry_of_command(
+    traceparent: str | None, plugins: Mapping[str, Mapping[str, Any]], *, quiet: bool = False
+) -> Iterator[None]:
+    """Send the telemetry of the block as `OTEL_*` variables ask, and say on stderr what became of it.
+
+    Args:
+        traceparent: The span that what is traced belongs to; None for that of the environment, or none.
+        plugins: The settings of plugins by name; what cannot be used is an error where `dqx_otel` is required.
+        quiet: Say nothing when everything has arrived.
+
+    Raises:
+        ConfigurationError: When telemetry is required and cannot be sent.
+    """
+    from opentelemetry import context
+
+    telemetry = _telemetry(required=plugins.get("dqx_otel", {}).get("required") is True)
+    token = context.attach(_parent(traceparent))
+    process = os.getpid()
+    try:
+        yield
+    finally:
+        context.detach(token)
+        if telemetry is not None:
+            _end(telemetry, forked=os.getpid() != process, quiet=quiet)
+
+
+def _telemetry(*, required: bool) -> Telemetry | None:
+    """Build and install providers; those that the process has already are used, and left alone."""
+    from dqx.telemetry.exporters import destinations
+
+    wanted, problems = destinations()
+    said = "; ".join(dict.fromkeys(map(str, problems)))
+    if problems and required:
+        raise ConfigurationError(f"plugin 'dqx_otel' is required: {said}; nothing was run", "dqx_otel")
+    if not wanted:
+        return None
+    from dqx.telemetry.providers import Telemetry, install, taken
+
+    wanted = [each for each in wanted if not taken(each.signal)]
+    if not wanted:
+        return None
+    if problems:
+        logger.warning("Telemetry is not sent: %s", said)
+    telemetry = Telemetry(wanted, problems, long_lived=False)
+    install(telemetry, set_global=True)
+    return telemetry
+
+
+def _parent(traceparent: str | None) -> Any:
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier = {"traceparent": traceparent or os.environ.get("TRACEPARENT", "")}
+    if traceparent is None:
+        carrier["tracestate"] = os.environ.get("TRACESTATE", "")
+    return TraceContextTextMapPropagator().extract(carrier)
+
+
+def _end(telemetry: Telemetry, *, forked: bool, quiet: bool) -> None:
+    if forked:
+        # A child that a checks file forked, on its way out through us: it sends what it did itself, if anything.
+        telemetry.flush_if_used()
+        return
+    delivery = telemetry.shutdown()
+    places = " and ".join(telemetry.places)
+    if any(delivery.delivered.values()) and not quiet:
+        sent = " and ".join(
+            _count(number, _ITEMS[signal]) for signal, number in delivery.delivered.items() if number
+        )
+        click.echo(f"Telemetry: {sent} sent to {places}", err=True)
+    if delivery.dropped:
+        lost = ", ".join(
+            f"{_count(number, _ITEMS[signal])} ({reason.replace('_', ' ')})"
+            for (signal, reason), number in delivery.dropped.items()
+        )
+        click.echo(f"Telemetry: not sent to {places}: {lost}", err=True)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,99 @@
+"""The web server: waitress, bounded in connections, time and size, on a thread of its own.
+
+Waitress, because it is plain Python without dependencies, is embedded in a few lines, needs no event loop that
+a user's program might have its own ideas about, and bounds what a stranger can hold.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from dqx.common import ConfigurationError
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIApplication
+
+CONNECTIONS = 100
+IDLE_S = 30
+"""Seconds after which a connection that says nothing is closed: two scrapes at the usual interval."""
+
+REQUEST_BYTES = 16_384
+"""Headers of a request; a scrape has 500 bytes of them. A body is refused beyond as much."""
+
+
+class Server:
+    """Answers requests from its making until it is closed.
+
+    Args:
+        app: What answers.
+        host: The address to listen on, a name or a number.
+        port: The port; 0 takes a free one.
+
+    Raises:
+        ConfigurationError: When the address cannot be listened on, or the server is not installed.
+    """
+
+    def __init__(self, app: WSGIApplication, host: str, port: int) -> None:
+        try:
+            from waitress.server import create_server
+        except ImportError:
+            raise ConfigurationError(
+                "to answer over HTTP takes a web server that is not installed: pip install 'dqx[serve]'",
+                "http",
+            ) from None
+        self._socket = _listening(host, port)
+        self.host, self.port = self._socket.getsockname()[:2]
+        self._server = create_server(
+            app,
+            sockets=[self._socket],
+            ident=None,
+            threads=4,
+            connection_limit=CONNECTIONS,
+            channel_timeout=IDLE_S,
+            cleanup_interval=IDLE_S // 3,
+            max_request_header_size=REQUEST_BYTES,
+            max_request_body_size=REQUEST_BYTES,
+            asyncore_use_poll=True,  # select() knows no descriptor beyond 1,023
+        )
+        self._thread = threading.Thread(target=self._server.run, name="dqx-exporter", daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        """Return where it answers."""
+        return f"http://{f'[{self.host}]' if ':' in self.host else self.host}:{self.port}"
+
+    def close(self) -> None:
+        """End all connections and stop listening. May be called again."""
+        if self._thread.is_alive():
+            self._server.trigger.pull_trigger(self._end)
+            self._thread.join(5)
+
+    def forget(self) -> None:
+        """Close the socket in a forked child, where nobody answers on it."""
+        self._socket.close()
+
+    def _end(self) -> None:
+        """Run on the server's own thread, whose loop ends when nothing is open any more."""
+        for channel in list(self._server.active_channels.values()):
+            channel.handle_close()
+        self._server.task_dispatcher.shutdown(timeout=1)
+        self._server.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family, backlog=128)
+    except (OSError, OverflowError, UnicodeError) as error:
+        number = getattr(error, "errno", None)
+        why = os.strerror(number) if number and number > 0 else str(error)
+        raise ConfigurationError(
+            f"{host}:{port} cannot be listened on ({why}); is another program there already? Name another port",
+            f"{host}:{port}",
+        ) from None

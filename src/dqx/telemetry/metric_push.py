@@ -1,0 +1,190 @@
+"""Metrics on their way to an exporter: collected and sent by a thread of ours, every point accounted for."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+# The key has no public name; without it instrumented HTTP libraries would trace the sending of metrics.
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach, set_value
+from opentelemetry.sdk.metrics.export import (
+    MetricExporter,
+    MetricExportResult,
+    MetricReader,
+    MetricsData,
+)
+
+from dqx.telemetry import allow_list, names
+from dqx.telemetry.failure import failure_of
+from dqx.telemetry.ledger import Ledger
+from dqx.telemetry.sender import Sender
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from opentelemetry.sdk.metrics.export import Metric, ScopeMetrics
+
+MAX_REQUEST_BYTES = 3 * 1024 * 1024
+"""A Collector takes 4 MiB by gRPC unless told otherwise, and 20 MiB by HTTP."""
+
+INTERVAL_S = 60.0
+COLLECT_S = 10.0
+
+
+class MetricPush(MetricReader):
+    """Collect metrics and send them, in one request where they fit, else with `last_run` in the last.
+
+    Args:
+        shown: Where they go, for people; without secrets.
+        make_exporter: Makes the exporter; called again in a forked child, which cannot share a connection.
+        interval_s: Seconds between two collections that nobody asked for.
+        max_request_bytes: Size of a request, as estimated; it is not exceeded.
+    """
+
+    def __init__(
+        self,
+        shown: str,
+        make_exporter: Callable[[Ledger], MetricExporter],
+        *,
+        interval_s: float = INTERVAL_S,
+        max_request_bytes: int = MAX_REQUEST_BYTES,
+    ) -> None:
+        self.shown = shown
+        self.ledger = Ledger("metrics")
+        self.sender = Sender("dqx-metrics", self._send, self.ledger, interval_s)
+        self._make_exporter = make_exporter
+        self._max_request_bytes = max_request_bytes
+        exporter = make_exporter(self.ledger)
+        self._exporter: MetricExporter | None = exporter
+        # What the SDK's own reader asks of an exporter; there is no public way to it.
+        super().__init__(exporter._preferred_temporality, exporter._preferred_aggregation)
+
+    def start_clean(self) -> None:
+        """Forget what a parent process held; it sends that itself."""
+        self._exporter = None
+        self.ledger.start_clean()
+        self.sender.start_clean()
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Collect and send; tell whether all of it has arrived, in time."""
+        dropped = sum(self.ledger.dropped.values())
+        in_time = self.sender.wait(self.sender.ask(), time.monotonic() + timeout_millis / 1e3)
+        return in_time and sum(self.ledger.dropped.values()) == dropped
+
+    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:  # noqa: ARG002  # the SDK's signature
+        """Stop sending. What was not collected is not sent: flush first."""
+        self.sender.stop()
+
+    def _send(self) -> None:
+        self.collect(timeout_millis=COLLECT_S * 1e3)
+
+    def _receive_metrics(
+        self, metrics_data: MetricsData | None, timeout_millis: float = 10_000, **_: Any
+    ) -> None:
+        """Send what was collected. After a request that failed nothing more: half a run must not look newest."""
+        if metrics_data is None:
+            return
+        if self._exporter is None:
+            self._exporter = self._make_exporter(self.ledger)
+        requests = list(requests_of(metrics_data, self._max_request_bytes))
+        self.ledger.take(sum(count for _, count in requests))
+        self.ledger.attempt()
+        failed = False
+        for request, count in requests:
+            failed = failed or not self._export(self._exporter, request, timeout_millis)
+            if failed:
+                self.ledger.fail(count)
+            else:
+                self.ledger.arrive(count)
+
+    def _export(self, exporter: MetricExporter, request: MetricsData, timeout_millis: float) -> bool:
+        token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
+        self.ledger.attempt()
+        try:
+            return exporter.export(request, timeout_millis=timeout_millis) is MetricExportResult.SUCCESS
+        except Exception as error:  # noqa: BLE001  # of the exporter, or of a proxy, certificate, encoder
+            self.ledger.failure = self.ledger.failure or failure_of(error)
+            return False
+        finally:
+            detach(token)
+
+
+def requests_of(data: MetricsData, max_bytes: int) -> Iterator[tuple[MetricsData, int]]:
+    """Yield what may leave of a collection as requests, each with its number of points; `last_run` comes last."""
+    parts = [
+        (resource, scope, metric)
+        for resource in data.resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if allow_list.has_metric(scope.scope.name, metric.name)
+    ]
+    parts.sort(key=lambda part: part[2].name == names.SUITE_LAST_RUN.name)
+    request = _Request()
+    for resource, scope, metric in parts:
+        for point in metric.data.data_points:
+            fit = _fit(scope, point)
+            size = _size(fit)
+            if request.points and request.size + size > max_bytes:
+                yield request.data(), request.points
+                request = _Request()
+            request.add(resource, scope, metric, fit, size)
+    if request.points:
+        yield request.data(), request.points
+
+
+class _Request:
+    """Points that go together, by resource, scope and metric."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.points = 0
+        self._tree: dict[
+            int, tuple[Any, dict[int, tuple[ScopeMetrics, dict[int, tuple[Metric, list[Any]]]]]]
+        ] = {}
+
+    def add(self, resource: Any, scope: ScopeMetrics, metric: Metric, point: Any, size: int) -> None:
+        _, scopes = self._tree.setdefault(id(resource), (resource, {}))
+        _, metrics = scopes.setdefault(id(scope), (scope, {}))
+        _, points = metrics.setdefault(id(metric), (metric, []))
+        points.append(point)
+        self.size += size
+        self.points += 1
+
+    def data(self) -> MetricsData:
+        return MetricsData(
+            resource_metrics=[
+                replace(
+                    resource,
+                    scope_metrics=[
+                        replace(
+                            scope,
+                            metrics=[
+                                replace(metric, data=_with_points(metric.data, points))
+                                for metric, points in metrics.values()
+                            ],
+                        )
+                        for scope, metrics in scopes.values()
+                    ],
+                )
+                for resource, scopes in self._tree.values()
+            ]
+        )
+
+
+def _with_points(data: Any, points: list[Any]) -> Any:
+    return replace(data, data_points=points)
+
+
+def _fit(scope: ScopeMetrics, point: Any) -> Any:
+    attributes = allow_list.of_point(scope.scope.name, point.attributes)
+    return point if attributes is point.attributes else replace(point, attributes=attributes)
+
+
+def _size(point: Any) -> int:
+    """Return about how many bytes a point takes, rather too many: each attribute in UTF-8 and 12 beside."""
+    size = 64 + 16 * len(getattr(point, "bucket_counts", ()))
+    for name, value in (point.attributes or {}).items():
+        text = value if isinstance(value, str) else str(value)
+        size += len(name) + len(text) * (1 if text.isascii() else 4) + 12
+    return size

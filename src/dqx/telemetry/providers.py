@@ -1,0 +1,347 @@
+"""The providers of OpenTelemetry that DQX builds from the standard `OTEL_*` variables, and their flush."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import math
+import os
+import time
+import weakref
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dqx.common import ConfigurationError
+from dqx.telemetry import tracing
+from dqx.telemetry.exporters import destinations
+from dqx.telemetry.redaction import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
+
+    from dqx.telemetry.exporters import Destination
+    from dqx.telemetry.ledger import Reason, Signal
+    from dqx.telemetry.metric_push import MetricPush
+    from dqx.telemetry.span_buffer import SpanBuffer
+
+logger = logging.getLogger(__name__)
+
+DEADLINE_S = 3.0
+LAST_TRY_S = 0.5
+"""For the flush at the end of a process when the one before failed: it has had its deadline."""
+
+SOON_S = 1.0
+"""A run whose plugins take longer than that after `dqx_otel` has its verdict sent meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of the telemetry of this process so far: items that arrived, and those that did not, and why."""
+
+    delivered: Mapping[Signal, int]
+    dropped: Mapping[tuple[Signal, Reason], int]
+
+    @property
+    def complete(self) -> bool:
+        """Tell whether nothing was dropped."""
+        return not self.dropped
+
+
+class Telemetry:
+    """The providers that DQX built. With no exporter configured there are none, and nothing here does anything.
+
+    Attributes:
+        tracer_provider: Makes spans; None when none are sent.
+        meter_provider: Makes instruments; None when no metrics are sent.
+        problems: What about the configuration cannot be used; what is lost by it is counted as `unusable`.
+        long_lived: Whether the process outlives its runs, so that counters and histograms say something.
+        lost: What the latest flush lost, by signal and reason.
+    """
+
+    def __init__(
+        self,
+        wanted: Sequence[Destination],
+        problems: Sequence[ConfigurationError] = (),
+        *,
+        deadline_s: float = DEADLINE_S,
+        long_lived: bool = True,
+    ) -> None:
+        self.tracer_provider: TracerProvider | None = None
+        self.meter_provider: MeterProvider | None = None
+        self.problems = tuple(problems)
+        self.long_lived = long_lived
+        self.lost: Mapping[tuple[Signal, Reason], int] = {}
+        self._deadline_s = deadline_s
+        self._failing = False
+        self._pipes: list[SpanBuffer | MetricPush] = []
+        if wanted:
+            self._build(wanted)
+            _built.add(self)
+
+    def _build(self, wanted: Sequence[Destination]) -> None:
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.trace import TracerProvider
+
+        from dqx.telemetry.metric_push import INTERVAL_S, MetricPush
+        from dqx.telemetry.resource import make_resource
+        from dqx.telemetry.sender import quieten_exporters
+        from dqx.telemetry.span_buffer import MAX_QUEUE, SpanBuffer
+        from dqx.telemetry.views import make_views
+
+        resource = make_resource()
+        interval_s = _number("OTEL_METRIC_EXPORT_INTERVAL", INTERVAL_S * 1e3) / 1e3
+        spans = [
+            SpanBuffer(
+                each.shown,
+                each.make,
+                self.end_of_run if self.long_lived and not index else None,
+                max_queue=int(_number("OTEL_BSP_MAX_QUEUE_SIZE", MAX_QUEUE)),
+            )
+            for index, each in enumerate(d for d in wanted if d.signal == "traces")
+        ]
+        metrics = [
+            MetricPush(each.shown, each.make, interval_s=interval_s if self.long_lived else math.inf)
+            for each in wanted
+            if each.signal == "metrics"
+        ]
+        if spans:
+            tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+            for buffer in spans:
+                tracer_provider.add_span_processor(buffer)
+            self.tracer_provider = tracer_provider
+        if metrics:
+            self.meter_provider = MeterProvider(
+                metrics, resource=resource, views=make_views(), shutdown_on_exit=False
+            )
+        _own.update(
+            provider for provider in (self.tracer_provider, self.meter_provider) if provider is not None
+        )
+        self._pipes = [*spans, *metrics]
+        quieten_exporters()
+        for pipe in self._pipes:
+            pipe.sender.start()
+
+    @property
+    def active(self) -> bool:
+        """Tell whether anything is sent anywhere."""
+        return bool(self._pipes)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Return where telemetry goes, for people; without secrets."""
+        return tuple(dict.fromkeys(pipe.shown for pipe in self._pipes))
+
+    def delivery(self) -> Delivery:
+        """Return what became of everything so far."""
+        delivered: Counter[Signal] = Counter()
+        dropped: Counter[tuple[Signal, Reason]] = Counter()
+        for pipe in self._pipes:
+            delivered[pipe.ledger.signal] += pipe.ledger.delivered
+            for reason, count in pipe.ledger.dropped.items():
+                dropped[pipe.ledger.signal, reason] += count
+        return Delivery(dict(delivered), dict(dropped))
+
+    def flush(self, deadline_s: float | None = None) -> Delivery:
+        """Send everything, all signals at once, and return what became of it when it is sent or time is up.
+
+        Args:
+            deadline_s: Seconds to take at most; those of the constructor unless given. What is not sent by then
+                is counted as dropped; one warning says so.
+        """
+        until = time.monotonic() + (self._deadline_s if deadline_s is None else deadline_s)
+        before = self.delivery()
+        asked = [
+            (pipe, pipe.ledger.taken if pipe.ledger.signal == "traces" else None, pipe.sender.ask())
+            for pipe in self._pipes
+        ]
+        for pipe, mark, ticket in asked:
+            if not pipe.sender.wait(ticket, until):
+                pipe.ledger.write_off(mark)
+        after = self.delivery()
+        self.lost = {
+            key: count - before.dropped.get(key, 0)
+            for key, count in after.dropped.items()
+            if count > before.dropped.get(key, 0)
+        }
+        self._say_lost()
+        return after
+
+    def end_of_run(self) -> None:
+        """Flush at the end of a run, in a process that outlives it; a short-lived one flushes when it ends."""
+        if self.long_lived:
+            self.flush()
+
+    def metrics_are_complete(self) -> None:
+        """Have the metrics of a run sent: by the flush at its end, or now where no span marks that end."""
+        if self.tracer_provider is None:
+            self.end_of_run()
+
+    def metrics_are_known(self) -> None:
+        """Have the metrics of a run sent soon, before its end if that is far: a plugin may take its time."""
+        for pipe in self._pipes:
+            if pipe.ledger.signal == "metrics":
+                pipe.sender.soon(SOON_S)
+
+    def set_global(self) -> None:
+        """Make the providers those of the process, for the spans of plugins, too.
+
+        Where they are providers that DQX built before, which OpenTelemetry lets nobody replace, they stay.
+
+        Raises:
+            ConfigurationError: When the process has providers of its own.
+        """
+        from opentelemetry import metrics, trace
+
+        for signal, provider in (("traces", self.tracer_provider), ("metrics", self.meter_provider)):
+            if provider is not None and taken(signal):
+                raise ConfigurationError(
+                    f"this process has a provider for {signal} already, which DQX uses as it is, without being told; "
+                    "to send by providers of its own: configure(set_global=False)",
+                    signal,
+                )
+        if self.tracer_provider is not None and not is_sdk(trace.get_tracer_provider()):
+            trace.set_tracer_provider(self.tracer_provider)
+        if self.meter_provider is not None and not is_sdk(metrics.get_meter_provider()):
+            metrics.set_meter_provider(self.meter_provider)
+
+    def shutdown(self) -> Delivery:
+        """Flush, and stop sending for good."""
+        atexit.unregister(self.flush_if_used)
+        delivery = self.flush(LAST_TRY_S if self._failing else None)
+        for pipe in self._pipes:
+            pipe.sender.stop()
+        _built.discard(self)
+        _withdraw(self)
+        return delivery
+
+    def __enter__(self) -> Telemetry:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self.shutdown()
+
+    def flush_if_used(self) -> None:
+        """Flush at the end of a process, unless nothing was made in it: a forked child shows what its parent did."""
+        if any(pipe.ledger.taken for pipe in self._pipes):
+            self.flush(LAST_TRY_S if self._failing else None)
+
+    def _start_clean(self) -> None:
+        self._failing = False
+        self.lost = {}
+        for pipe in self._pipes:
+            pipe.start_clean()
+
+    def _say_lost(self) -> None:
+        """Log what a flush lost: once, until one that loses nothing."""
+        was_failing, self._failing = self._failing, bool(self.lost)
+        if not self.lost or was_failing:
+            return
+        items = ", ".join(f"{count} {signal} {reason}" for (signal, reason), count in self.lost.items())
+        why = {pipe.shown: "no answer in time" for pipe in self._pipes if pipe.ledger.dropped}
+        for pipe in self._pipes:
+            if pipe.ledger.failure is not None and pipe.ledger.dropped:
+                why[pipe.shown] = redact(pipe.ledger.failure.message)
+        logger.warning(
+            "Telemetry was lost: %s; %s", items, "; ".join(": ".join(pair) for pair in why.items())
+        )
+
+
+_built: weakref.WeakSet[Telemetry] = weakref.WeakSet()
+_own: weakref.WeakSet[object] = weakref.WeakSet()
+"""The providers that DQX built in this process, also those that are shut down."""
+
+_installed: list[Telemetry] = []
+"""The one in use, or none: one per process, as the global providers are."""
+
+
+def configure(*, set_global: bool = True, deadline_s: float = DEADLINE_S) -> Telemetry:
+    """Build providers from the standard `OTEL_*` variables, and send the telemetry of all runs by them.
+
+    Each run is flushed at its end, and what is left when the process ends. With no `OTEL_EXPORTER_OTLP_*ENDPOINT`
+    and no `OTEL_*_EXPORTER` set nothing is built. Called again it returns what it built before.
+
+    Args:
+        set_global: Make the providers those of the process, so that spans of others are sent, too.
+        deadline_s: Seconds that a flush may take.
+
+    Raises:
+        ConfigurationError: When a variable cannot be used, an extra is not installed, or, with `set_global`, the
+            process has providers already.
+    """
+    if (installed := current()) is not None:
+        return installed
+    wanted, problems = destinations()
+    if problems:
+        raise problems[0]
+    telemetry = Telemetry(wanted, deadline_s=deadline_s)
+    if telemetry.active:
+        install(telemetry, set_global=set_global)
+        atexit.register(telemetry.flush_if_used)
+    return telemetry
+
+
+def install(telemetry: Telemetry, *, set_global: bool) -> None:
+    """Send the telemetry of DQX by these providers, until they are shut down.
+
+    Raises:
+        ConfigurationError: When, with `set_global`, the process has providers already.
+    """
+    if set_global:
+        telemetry.set_global()
+    _installed[:] = [telemetry]
+    if telemetry.tracer_provider is not None:
+        tracing.use_provider(telemetry.tracer_provider)
+
+
+def current() -> Telemetry | None:
+    """Return what DQX built and has not shut down, or None."""
+    return _installed[0] if _installed else None
+
+
+def is_sdk(provider: object) -> bool:
+    """Tell whether a provider is a real one, not the API's stand-in that does nothing."""
+    return callable(getattr(provider, "force_flush", None))
+
+
+def _withdraw(telemetry: Telemetry) -> None:
+    if telemetry in _installed:
+        _installed.clear()
+        if telemetry.tracer_provider is not None:
+            tracing.use_provider(None)
+
+
+def taken(signal: str) -> bool:
+    """Tell whether the process has a provider for a signal that DQX did not build."""
+    from opentelemetry import metrics, trace
+
+    provider: object = trace.get_tracer_provider() if signal == "traces" else metrics.get_meter_provider()
+    return is_sdk(provider) and provider not in _own
+
+
+def _number(variable: str, default: float) -> float:
+    """Return a variable as a positive number; the default when it is none, as the SDK does it."""
+    try:
+        number = float(os.environ.get(variable) or default)
+    except ValueError:
+        number = -1.0
+    if number > 0:
+        return number
+    logger.warning(
+        "%s is %r; it takes a number above 0, and %g is used", variable, os.environ[variable], default
+    )
+    return default
+
+
+def _after_fork() -> None:
+    for telemetry in _built:
+        telemetry._start_clean()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -13,7 +13,7 @@ demo: $(VENV)/ready  ## check real flights, and see what a run prints and keeps
 	@$(BIN)/python examples/flights/demo.py
 
 test: $(VENV)/ready  ## run all tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto
 
 check: $(VENV)/ready  ## ruff and mypy --strict
 	@$(BIN)/ruff check .
@@ -21,7 +21,7 @@ check: $(VENV)/ready  ## ruff and mypy --strict
 	@$(BIN)/mypy
 
 lowest: $(VENV)/lowest-ready  ## run the tests at the lowest releases that pyproject.toml allows
-	@$(VENV)/lowest/bin/python -m pytest
+	@$(VENV)/lowest/bin/python -m pytest -n auto
 
 bench: $(VENV)/ready  ## measure; prints the tables of docs/benchmarks.md
 	@$(BIN)/python benchmarks/engine.py

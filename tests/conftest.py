@@ -12,4 +12,4 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dqx"))
 
-pytest_plugins = ["tests.servers.postgres"]
+pytest_plugins = ["tests.servers.otlp", "tests.servers.postgres"]

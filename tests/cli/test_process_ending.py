@@ -224,6 +224,47 @@ def test_signals_are_as_they_were_afterwards() -> None:
     assert signal.set_wakeup_fd(-1) == -1
 
 
+def test_a_forked_child_is_ended_by_itself(orders: Path) -> None:
+    """A signal to it, as a pool sends to its workers, neither ends the command nor is taken for the command's."""
+    path = write_checks(orders.parent)
+    path.write_text(
+        path.read_text()
+        + """
+import os, signal, time
+child = os.fork()
+if not child:
+    time.sleep(60)
+    os._exit(9)
+time.sleep(0.3)
+os.kill(child, signal.SIGTERM)
+assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
+time.sleep(0.3)
+"""
+    )
+    code, out, _ = run(orders.parent, "run", "checks.py", *ORDERS)
+    assert (code, "PASSED checks" in out) == (0, True)
+
+
+def test_a_forked_child_does_not_hold_the_exit(orders: Path) -> None:
+    """One that lives on, as a daemon that a check starts, is none of ours to wait for."""
+    path = write_checks(orders.parent)
+    path.write_text(
+        path.read_text()
+        + """
+import os, time
+child = os.fork()
+if not child:
+    os.close(1), os.close(2)
+    time.sleep(60)
+    os._exit(0)
+open("child", "w").write(str(child))
+"""
+    )
+    code, _, _ = run(orders.parent, "run", "checks.py", *ORDERS)
+    os.kill(int((orders.parent / "child").read_text()), signal.SIGKILL)
+    assert code == 0
+
+
 def test_an_ignored_signal_stays_ignored(orders: Path) -> None:
     """As of a job that was started with nohup, or in a shell's background."""
     path = write_checks(orders.parent)

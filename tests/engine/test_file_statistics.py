@@ -41,7 +41,7 @@ def both(paths: Paths, column: str) -> tuple[list[str], list[str | None], int]:
     read = scan(DataSource.from_parquet(paths, trust_statistics=False), *metrics)
     shown = [str(trusted.values[m.spec].value) for m in metrics]
     assert shown == [str(read.values[m.spec].value) for m in metrics]
-    assert {read.sources[m.spec] for m in metrics} == {"scan"}
+    assert set(read.sources.values()) == {"scan"}
     assert read.run.reads == 1
     assert trusted.run.rows == read.run.rows
     return shown, [trusted.sources.get(m.spec) for m in metrics], trusted.run.reads
@@ -151,14 +151,43 @@ def test_a_nested_field_is_no_column(tmp_path: Path) -> None:
 
 def test_moments_out_of_the_calendar_are_read_and_refused(tmp_path: Path) -> None:
     """Infinity, the years before 1 and after 9999 are no values, by either road."""
-    for number, moment in enumerate(
-        ("'infinity'::DATE", "'-infinity'::TIMESTAMP", "'12000-01-01'::DATE", "'0044-03-15 (BC)'::DATE")
-    ):
+    infinite = [
+        "'infinity'::DATE",
+        "'-infinity'::TIMESTAMP",
+        "'12000-01-01'::DATE",
+        "'0044-03-15 (BC)'::DATE",
+    ]
+    for number, moment in enumerate(infinite):
         path = copied(tmp_path / f"{number}.parquet", f"SELECT {moment} AS d")
         shown, _, _ = both(path, "d")
         assert shown == ["1", "1", "0", "None", "None"], moment
         for result in found(DataSource.from_parquet(path), mp.minimum("d"), mp.freshness("d")):
             assert "infinite" in str(result.error) or "outside of the years 1 to 9999" in str(result.error)
+
+
+def test_a_bound_that_cannot_be_read_is_no_missing_one(tmp_path: Path) -> None:
+    """A date too far for a timestamp, beside one that is not, leaves both bounds to the scan."""
+    far = copied(tmp_path / "far.parquet", "SELECT '500000-01-01'::DATE AS d")
+    near = copied(tmp_path / "near.parquet", "SELECT '2024-01-01'::DATE AS d")
+    report = scan(DataSource.from_parquet([near, far]), mp.maximum("d"), mp.num_rows())
+    assert report.values[mp.num_rows().spec].unwrap() == 2
+    assert report.values[mp.maximum("d").spec].is_failure()
+
+
+def test_nan_hides_behind_no_statistics(tmp_path: Path) -> None:
+    """Files leave NaN out of their bounds, and an engine that answered from them would let it pass."""
+    path = write(tmp_path / "t.parquet", {"a": pa.array([1.0, None, float("nan")])})
+    for source in (
+        DataSource.from_parquet(path),
+        DataSource.from_parquet(path, trust_statistics=False),
+        DataSource.from_duckdb(duckdb.connect(), query=f"FROM '{path}'"),
+        DataSource.from_duckdb(duckdb.sql(f"FROM '{path}'")),
+    ):
+        rows, low, high = found(source, mp.num_rows(), mp.minimum("a"), mp.maximum("a"))
+        assert (rows.value, low.value) == (3, 1.0)
+        assert "maximum(a) is nan" in str(high.error)
+        assert "maximum(a) is nan" in str(found(source, mp.maximum("a"))[0].error)
+    assert "is nan" in str(found(DataSource.from_parquet(path), mp.custom_sql("max(a)"))[0].error)
 
 
 @pytest.mark.parametrize("options", [{"where": "a > 0"}, {"date_column": "d"}])

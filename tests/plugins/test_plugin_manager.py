@@ -597,9 +597,9 @@ def test_a_configured_plugin_that_is_not_there_is_a_warning(caplog: pytest.LogCa
     }
     run_through(manager, config)
     run_through(manager, config)
-    assert [r.message for r in caplog.records if r.levelname == "WARNING"] == list(
-        manager.missing(config).values()
-    )
+    # Of this manager's own: a plugin that another test left hanging may come back late, and say so.
+    warned = [r.message for r in caplog.records if r.levelname == "WARNING" and "not installed" in r.message]
+    assert warned == list(manager.missing(config).values())
 
 
 # Required plugins ----------------------------------------------------------------------------------------------

@@ -8,13 +8,15 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn
 
 from dqx.cli.output import drop_stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+
+    _Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 
 EXIT_CODES = (2, 1, 3, 4)
 """The exit codes of suites, in the order in which they count when several apply."""
@@ -23,7 +25,11 @@ UNWIND_S = 8.0
 """How long what is open may take to close after a signal; `docker stop` kills after 10 s."""
 
 _NUDGE_EVERY_S = 0.05
-_SIGNALS = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+_OVER = b"\0"
+_SIGNALS: dict[signal.Signals, _Handler] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+}
 
 
 class Stopped(BaseException):
@@ -38,11 +44,14 @@ class StopSignals:
     or after `unwind_s` seconds.
     """
 
+    _hearing: ClassVar[StopSignals | None] = None
+
     def __init__(self, unwind_s: float = UNWIND_S) -> None:
         self._unwind_s = unwind_s
         self._received: signal.Signals | None = None
         self._unfinished = ""
         self._interrupt: Callable[[], None] | None = None
+        self._taken: dict[signal.Signals, _Handler] = {}
 
     @property
     def exit_code(self) -> int:
@@ -68,25 +77,31 @@ class StopSignals:
     @contextmanager
     def heard(self) -> Iterator[None]:
         """Listen inside the block. A signal that is ignored, as by nohup, or handled by others, stays so."""
-        taken = {number: own for number, own in _SIGNALS.items() if signal.getsignal(number) is own}
+        self._taken = {number: own for number, own in _SIGNALS.items() if signal.getsignal(number) is own}
         arrivals, arrived = os.pipe()
         os.set_blocking(arrived, False)
         before = signal.set_wakeup_fd(arrived, warn_on_full_buffer=False)
-        for number in taken:
+        for number in self._taken:
             signal.signal(number, self._raise)
-        watcher = threading.Thread(
-            target=self._watch, args=(arrivals, set(taken)), name="dqx-signals", daemon=True
-        )
+        watcher = threading.Thread(target=self._watch, args=(arrivals,), name="dqx-signals", daemon=True)
         watcher.start()
+        StopSignals._hearing = self
         try:
             yield
         finally:
             signal.set_wakeup_fd(before)
-            for number, own in taken.items():
-                signal.signal(number, own)
+            self.give_back()
+            if StopSignals._hearing is self:  # not in a forked child: the pipe's other end is its parent's
+                os.write(arrived, _OVER)
+                watcher.join()
+            StopSignals._hearing = None
             os.close(arrived)
-            watcher.join()
             os.close(arrivals)
+
+    def give_back(self) -> None:
+        """Handle signals as it was before."""
+        for number, own in self._taken.items():
+            signal.signal(number, own)
 
     def _raise(self, number: int, _frame: FrameType | None) -> None:
         # Kept, as the exception may be lost: DuckDB ends a query with an error of its own in its place.
@@ -94,8 +109,8 @@ class StopSignals:
             self._received = signal.Signals(number)
             raise Stopped
 
-    def _watch(self, arrivals: int, taken: set[int]) -> None:
-        """Read the numbers of signals as they arrive, on a thread, until the other end is closed."""
+    def _watch(self, arrivals: int) -> None:
+        """Read the numbers of signals as they arrive, on a thread, until it is over."""
         left_s = self._unwind_s
         stopping = 0
         while True:
@@ -108,9 +123,9 @@ class StopSignals:
                         self._interrupt()
                 continue
             number = os.read(arrivals, 1)
-            if not number:
+            if number == _OVER:
                 return
-            if number[0] in taken:
+            if number[0] in self._taken:
                 if stopping:
                     self._end_at_once(stopping)
                 stopping = number[0]
@@ -119,6 +134,18 @@ class StopSignals:
         self._received = signal.Signals(number)
         os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{self.said}\n".encode())
         os._exit(self.exit_code)
+
+
+def _after_fork() -> None:
+    """Let a forked child be ended as any process: its signals are none of its parent's."""
+    hearing = StopSignals._hearing
+    if hearing is not None:
+        signal.set_wakeup_fd(-1)
+        hearing.give_back()
+        StopSignals._hearing = None
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def first_that_applies(codes: set[int]) -> int:

@@ -41,14 +41,18 @@ class FileStatistics:
     columns: Mapping[str, ColumnStatistics]
 
 
+# The counts tell whether every bound could be read as what it has to be; one that cannot makes all unknown.
 _QUERY = """
 SELECT path_in_schema,
        sum(row_group_num_rows),
        CASE WHEN bool_and(row_group_num_rows = 0 OR stats_null_count IS NOT NULL)
             THEN coalesce(sum(stats_null_count), 0) END,
        bool_and(stats_min_value IS NOT NULL OR coalesce(stats_null_count, 0) = row_group_num_rows),
+       count(stats_min_value) + count(stats_max_value),
        min(try_cast(stats_min_value AS HUGEINT)), max(try_cast(stats_max_value AS HUGEINT)),
-       epoch_us(min(try_cast(stats_min_value AS TIMESTAMP))), epoch_us(max(try_cast(stats_max_value AS TIMESTAMP)))
+       count(try_cast(stats_min_value AS HUGEINT)) + count(try_cast(stats_max_value AS HUGEINT)),
+       epoch_us(min(try_cast(stats_min_value AS TIMESTAMP))), epoch_us(max(try_cast(stats_max_value AS TIMESTAMP))),
+       count(try_cast(stats_min_value AS TIMESTAMP)) + count(try_cast(stats_max_value AS TIMESTAMP))
 FROM parquet_metadata(?)
 WHERE list_contains(?::VARCHAR[], path_in_schema)
 GROUP BY path_in_schema
@@ -74,16 +78,16 @@ def read_statistics(
     known: dict[str, ColumnStatistics] = {}
     if wanted:
         found = connection.execute(_QUERY, [list(files), list(wanted)]).fetchall()
-        for name, n, nulls, bounded, low, high, low_us, high_us in found:
+        for name, n, nulls, bounded, written, low, high, numbers, low_us, high_us, moments in found:
             # Other sums than the files' rows: a file without the column, or a nested one of the same path.
             if n != rows:
                 continue
             bounds: tuple[int | date | None, int | date | None] = (None, None)
             family = wanted[name].family
-            if bounded and family == "integer":
+            if bounded and family == "integer" and numbers == written:
                 bounds = (low, high)
             # Nanoseconds would be cut on the way through text.
-            elif bounded and family in MOMENTS and wanted[name].type != "TIMESTAMP_NS":
+            elif bounded and family in MOMENTS and moments == written and wanted[name].type != "TIMESTAMP_NS":
                 bounds = (_moment(low_us, family), _moment(high_us, family))
             known[name] = ColumnStatistics(None if nulls is None else int(nulls), *bounds)
     return FileStatistics(rows, known)

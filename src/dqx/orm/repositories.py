@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Value,
     )
     from dqx.orm.records import SnapshotState, StoredRun
+    from dqx.orm.state import Stamp, StoreState
 
 
 class MetricDB:
@@ -93,6 +94,18 @@ class MetricDB:
             from dqx.orm import snapshot
 
             return snapshot.read_snapshot(connection, suite, labels, label_tags, key_date)
+
+    def state(self, label_tags: Sequence[str], unless: Stamp | None = None) -> StoreState | None:
+        """Return the newest run of every snapshot, or None when the store's state is still that of `unless`.
+
+        Args:
+            label_tags: The tags that tell snapshots of one suite apart.
+            unless: The stamp of a state that was read before.
+        """
+        with self._database.transaction("read") as connection:
+            from dqx.orm import newest
+
+            return newest.read_state(connection, label_tags, unless)
 
     def finish_run(
         self,

@@ -8,7 +8,7 @@ from dqx.telemetry.ledger import Failure
 def failure_of(error: BaseException) -> Failure:
     """Return the failure that an exception stands for. The text is not redacted."""
     kinds = {kind.__name__ for kind in type(error).__mro__}
-    message = f"{type(error).__name__}: {_root(error)}"
+    message = f"{type(error).__name__}: {str(_root(error)).strip()}"
     # By name: requests is imported where it is used. ConnectTimeout is both, and nothing was reached.
     if "ConnectionError" in kinds:
         return Failure("unreachable", message)

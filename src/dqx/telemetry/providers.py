@@ -243,6 +243,8 @@ class Telemetry:
         was_failing, self._failing = self._failing, bool(self.lost)
         if not self.lost or was_failing:
             return
+        if self.problems and {reason for _, reason in self.lost} == {"unusable"}:
+            return  # that was said before the run
         items = ", ".join(f"{count} {signal} {reason}" for (signal, reason), count in self.lost.items())
         why = {pipe.shown: "no answer in time" for pipe in self._pipes if pipe.ledger.dropped}
         for pipe in self._pipes:

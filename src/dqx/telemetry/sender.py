@@ -99,11 +99,10 @@ class Sender:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(self._is_due, self._until_due())
+                while not self._is_due():  # not wait_for: `soon` changes how long to wait
+                    self._changed.wait(self._until_due())
                 if self._stopped:
                     return
-                if not self._is_due():
-                    continue
                 ticket = self._asked
                 self._due = time.monotonic() + self._interval_s
             try:

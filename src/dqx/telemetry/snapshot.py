@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dqx.common import AssertionResult, PluginOutcome, SymbolInfo
     from dqx.telemetry.names import Metric
 
-__all__ = ["Sample", "Snapshot", "snapshot_of", "warn_once", "with_outcomes"]
+__all__ = ["Sample", "Snapshot", "snapshot_of", "warn_once", "with_outcomes", "without_run"]
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ def snapshot_of(
         *_datasets(context.get("datasets") or {}, common),
         *_plugins(outcomes, common),
         *_dropped(context.get("telemetry_dropped") or {}, assertions.folded + metrics.left_out, common),
-        Sample(names.BUILD_INFO, FrozenDict({**common, "version": __version__}), 1.0),
+        _build_info(common),
     ]
     where = f"suite {identity.suite}: "
     return Snapshot(
@@ -96,6 +96,21 @@ def snapshot_of(
         samples=tuple(samples),
         warnings=tuple(where + warning for warning in (*assertions.warnings, *metrics.warnings)),
     )
+
+
+def without_run(suite_name: str, context: Mapping[str, Any]) -> Snapshot:
+    """Return what is known of a suite that never finished a run: whose it is, and what is expected of it.
+
+    `context` has `labels`, `owner`, `runbook_url`, `every_s`, `grace_s` and `timeout_s`, as that of a run.
+    """
+    identity = identity_of(suite_name, context.get("labels") or {})
+    common = identity.series
+    samples = (
+        _suite_info(common, context),
+        *_known(common, _expectations(context)),
+        _build_info(common),
+    )
+    return Snapshot(identity.text, identity.suite, identity.labels, newest=True, samples=samples)
 
 
 def with_outcomes(snapshot: Snapshot, outcomes: Iterable[PluginOutcome]) -> Snapshot:
@@ -169,25 +184,33 @@ def _suite(
                 severity=severity,
                 status=status.lower(),
             )
-    yield _sample(
-        names.SUITE_INFO,
-        common,
-        1.0,
-        owner=legal(context.get("owner") or ""),
-        runbook_url=legal(context.get("runbook_url") or ""),
-    )
+    yield _suite_info(common, context)
     yield from _known(
         common,
         {
             names.SUITE_DURATION: context.get("duration_s"),
             names.SUITE_LAST_RUN: last_run,
             names.SUITE_LAST_SUCCESS: _seconds(context.get("last_success_at")),
-            **expectations(context),
+            **_expectations(context),
         },
     )
 
 
-def expectations(context: Mapping[str, Any]) -> dict[Metric, object]:
+def _suite_info(common: FrozenDict[str, str], context: Mapping[str, Any]) -> Sample:
+    return _sample(
+        names.SUITE_INFO,
+        common,
+        1.0,
+        owner=legal(context.get("owner") or ""),
+        runbook_url=legal(context.get("runbook_url") or ""),
+    )
+
+
+def _build_info(common: FrozenDict[str, str]) -> Sample:
+    return _sample(names.BUILD_INFO, common, 1.0, version=__version__)
+
+
+def _expectations(context: Mapping[str, Any]) -> dict[Metric, object]:
     """Return what a suite says of its own times, in seconds."""
     return {
         names.SUITE_EXPECTED_INTERVAL: context.get("every_s"),

@@ -1,0 +1,52 @@
+"""The state of a store as the exporter shows it: of each snapshot the newest run, and what is expected of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from dqx.common import FrozenDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from dqx.common import AssertionResult, DatasetRun, PluginOutcome, SuiteInfo, SymbolInfo
+    from dqx.orm.records import StoredRun
+
+Stamp = tuple[object, ...]
+"""Differs from that of any other state of the store."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSnapshot:
+    """What a store knows of a snapshot: a suite and those of its tags that became labels.
+
+    `run` is its newest finished run, by key date and then by start, and results to outcomes are of that run;
+    without one `run` is None and they are empty. `started_at` is the start of the newest run, finished or not,
+    `registered_at` when the suite was made known, both None when that never happened. Of the results, metrics
+    and outcomes only what telemetry shows is read: no raw expression, no reason, no message. `schedules` counts
+    the sets of tags that share the snapshot.
+    """
+
+    suite: str
+    labels: Mapping[str, str]
+    expected: SuiteInfo
+    schedules: int = 1
+    started_at: datetime | None = None
+    registered_at: datetime | None = None
+    last_success_at: datetime | None = None
+    run: StoredRun | None = None
+    results: tuple[AssertionResult, ...] = ()
+    failing_since: Mapping[tuple[str, str], datetime] = field(default_factory=FrozenDict)
+    symbols: tuple[SymbolInfo, ...] = ()
+    datasets: tuple[DatasetRun, ...] = ()
+    outcomes: tuple[PluginOutcome, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """All snapshots of a store that are not forgotten, by suite and labels, and the stamp of this state."""
+
+    stamp: Stamp
+    snapshots: tuple[StoredSnapshot, ...]

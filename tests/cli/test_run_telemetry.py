@@ -1,0 +1,289 @@
+"""`dqx run` with `OTEL_*` variables: what arrives at a receiver, what is said, and how the process ends."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.cli.command_line import environment, invoke, run, start, write, write_checks
+from tests.cli.test_process_ending import write_endless
+from tests.servers.otlp import OtlpReceiver, attributes, drips, never_answers, refused, socket_server
+
+from dqx.orm import MetricDB
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ORDERS = ("--data", "orders=orders.parquet")
+CANARY = "hunter2-canary"
+
+
+def sending_to(url: str, **variables: str) -> dict[str, str]:
+    """Return an environment in which telemetry goes to a URL."""
+    return environment(OTEL_EXPORTER_OTLP_ENDPOINT=url, **variables)
+
+
+def names(otlp: OtlpReceiver) -> list[str]:
+    """Return the names of DQX's spans, in order."""
+    return sorted(span.name for span in otlp.spans("dqx"))
+
+
+@pytest.mark.parametrize(("at_least", "code"), [(1, 0), (31, 1)])
+def test_a_run_arrives_and_the_last_line_says_where(
+    orders: Path, otlp: OtlpReceiver, at_least: int, code: int
+) -> None:
+    """Spans and points are counted; what is said on stderr is what the receiver got."""
+    write_checks(orders.parent, at_least)
+    got, _, err = run(
+        orders.parent, "run", "checks.py", *ORDERS, "--db", "sqlite:///q.db", env=sending_to(otlp.url)
+    )
+    assert got == code
+    points = sum(len(metric.gauge.data_points) for metric in otlp.metrics())
+    said = f"Telemetry: {len(otlp.spans())} spans and {points} points sent to {otlp.url} (http/protobuf)"
+    assert err.splitlines()[-1] == said
+    assert names(otlp).count("assertion") == 2
+    assert names(otlp).count("run_suite") == 1
+    assert len([request for request in otlp.requests if request.path == "/v1/metrics"]) == 1
+
+
+def test_nothing_is_said_or_imported_without_variables(orders: Path) -> None:
+    """Each cron run would pay for it."""
+    path = write_checks(orders.parent)
+    heavy = "[n for n in sys.modules if n.startswith(('opentelemetry.sdk', 'opentelemetry.exporter', 'requests'))]"
+    path.write_text(path.read_text() + f"\nimport atexit, sys\natexit.register(lambda: print({heavy}))\n")
+    code, out, err = run(orders.parent, "run", "checks.py", *ORDERS, "--db", "sqlite:///q.db")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "[]"
+
+
+def test_quiet_says_nothing_of_what_arrived(orders: Path, otlp: OtlpReceiver) -> None:
+    """As of a run that passed."""
+    write_checks(orders.parent)
+    arguments = ("run", "checks.py", *ORDERS, "-q", "--db", "sqlite:///q.db")
+    assert run(orders.parent, *arguments, env=sending_to(otlp.url)) == (0, "", "")
+    assert otlp.spans()
+
+
+def test_json_stays_one_document(orders: Path, otlp: OtlpReceiver) -> None:
+    """What is said of telemetry goes to stderr."""
+    write_checks(orders.parent)
+    code, out, _ = run(
+        orders.parent, "run", "checks.py", *ORDERS, "--format", "json", env=sending_to(otlp.url)
+    )
+    assert (code, json.loads(out)["verdict"]) == (0, "passed")
+
+
+@pytest.mark.parametrize("server", [never_answers, drips, None])
+@pytest.mark.parametrize(("at_least", "code"), [(1, 0), (31, 1)])
+def test_a_bad_endpoint_changes_neither_verdict_nor_exit_code(
+    orders: Path, server: object, at_least: int, code: int
+) -> None:
+    """It is warned of once, and counted in the last line."""
+    write_checks(orders.parent, at_least)
+    with socket_server(server) if server else refused() as url:  # type: ignore[arg-type]  # a table's value
+        started = time.monotonic()
+        arguments = ("run", "checks.py", *ORDERS, "--db", "sqlite:///q.db")
+        got, out, err = run(orders.parent, *arguments, env=sending_to(url))
+        assert time.monotonic() - started < 3 + 1 + 10  # a start on a busy machine, and the deadline
+    reason = "timeout" if server else "unreachable"
+    assert got == code
+    assert "PASSED" in out or "FAILED" in out
+    *_, warning, last = err.splitlines()
+    assert warning.startswith("WARNING dqx.telemetry.providers: Telemetry was lost: ")
+    assert err.count("Telemetry was lost") == 1
+    assert last.startswith(f"Telemetry: not sent to {url} (http/protobuf): ")
+    assert f" spans ({reason}), " in last
+    assert last.endswith(f" points ({reason})")
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"OTEL_TRACES_EXPORTER": "oltp"}, "OTEL_TRACES_EXPORTER names 'oltp', which DQX does not know"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "nowhere"}, "OTEL_EXPORTER_OTLP_ENDPOINT is 'nowhere'"),
+    ],
+)
+def test_what_cannot_be_used_is_one_warning_and_a_count(
+    orders: Path, variables: dict[str, str], message: str
+) -> None:
+    """Unless `dqx_otel` is required: then nothing is run."""
+    write_checks(orders.parent)
+    arguments = ("run", "checks.py", *ORDERS, "--db", "sqlite:///q.db")
+    code, out, err = run(orders.parent, *arguments, env=environment(**variables))
+    assert code == 0
+    assert "PASSED" in out
+    warning, last = err.splitlines()
+    assert warning.startswith(f"WARNING dqx.cli.telemetry: Telemetry is not sent: {message}")
+    assert "spans (unusable)" in last
+    (orders.parent / "dqx.toml").write_text("[plugins.dqx_otel]\nrequired = true\n")
+    code, out, err = run(orders.parent, *arguments, env=environment(**variables))
+    assert (code, out) == (2, "")
+    assert err.startswith(f"Error: plugin 'dqx_otel' is required: {message}")
+
+
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "variables", "trace", "parent", "state"),
+    [
+        (("--traceparent", PARENT), {}, PARENT[3:35], PARENT[36:52], ""),
+        ((), {"TRACEPARENT": PARENT, "TRACESTATE": "a=1"}, PARENT[3:35], PARENT[36:52], "a=1"),
+        (
+            ("--traceparent", PARENT),
+            {"TRACEPARENT": PARENT.replace("0af7", "1111")},
+            PARENT[3:35],
+            PARENT[36:52],
+            "",
+        ),
+        ((), {"TRACEPARENT": "nonsense"}, None, "", ""),
+    ],
+)
+def test_a_run_belongs_to_the_trace_of_its_caller(
+    orders: Path,
+    otlp: OtlpReceiver,
+    arguments: tuple[str, ...],
+    variables: dict[str, str],
+    trace: str | None,
+    parent: str,
+    state: str,
+) -> None:
+    """By the flag, else by the environment; what is no traceparent there is ignored, as W3C has it."""
+    write_checks(orders.parent)
+    command = ("run", "checks.py", *ORDERS, "-q", *arguments)
+    assert run(orders.parent, *command, env=sending_to(otlp.url, **variables))[0] == 0
+    (root,) = [span for span in otlp.spans("dqx") if span.name == "run_suite"]
+    assert trace is None or root.trace_id.hex() == trace
+    assert root.parent_span_id.hex() == parent
+    assert root.trace_state == state
+    assert len({span.trace_id for span in otlp.spans("dqx")}) == 1
+
+
+@pytest.mark.parametrize("value", ["", "nonsense", PARENT.upper(), PARENT + "-x", "ff" + PARENT[2:]])
+def test_a_wrong_traceparent_is_refused(folder: Path, value: str) -> None:
+    """It was typed."""
+    result = invoke("run", "checks.py", "--traceparent", value)
+    assert result.exit_code == 2
+    assert "is no W3C traceparent" in result.stderr
+
+
+def test_an_unsampled_trace_stays_unsampled(orders: Path, otlp: OtlpReceiver) -> None:
+    """The caller decided; the metrics are sent all the same."""
+    write_checks(orders.parent)
+    command = ("run", "checks.py", *ORDERS, "-q", "--traceparent", PARENT[:-1] + "0")
+    assert run(orders.parent, *command, env=sending_to(otlp.url))[0] == 0
+    assert not otlp.spans()
+    assert otlp.gauges()["dqx.suite.passed"]
+
+
+ENDINGS = {
+    "an exception inside DQX": ("import dqx.api\ndqx.api.make_plan = None\n", 70, []),
+    "sys.exit in a check": ("", 3, ["run_suite"]),
+    "a thread that goes on": (
+        "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()\n", 0,
+        ["assertion", "assertion", "evaluate_check", "run_suite"],
+    ),
+    "a child forked in the checks file": (
+        "import os\nif os.fork() == 0:\n    os._exit(0)\nos.wait()\n", 0,
+        ["assertion", "assertion", "evaluate_check", "run_suite"],
+    ),
+    "a child that goes the whole way": (
+        "import os\nos.fork()\n", 0, ["assertion"] * 4 + ["evaluate_check"] * 2 + ["run_suite"] * 2
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", [name for name in ENDINGS if name != "sys.exit in a check"])
+def test_what_was_traced_arrives_however_the_command_ends(
+    orders: Path, otlp: OtlpReceiver, ending: str
+) -> None:
+    """Once."""
+    source, code, expected = ENDINGS[ending]
+    path = write_checks(orders.parent)
+    path.write_text(path.read_text() + source)
+    assert run(orders.parent, "run", "checks.py", *ORDERS, "-q", env=sending_to(otlp.url))[0] == code
+    assert otlp.wait_for(lambda got: len([n for n in names(got) if n in expected]) >= len(expected))
+    wanted = ("assertion", "evaluate_check", "run_suite")
+    assert [name for name in names(otlp) if name in wanted] == expected
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_what_was_traced_until_a_signal_arrives(
+    folder: Path, otlp: OtlpReceiver, number: signal.Signals, code: int
+) -> None:
+    """The run's span says that it was aborted."""
+    write_endless(folder)
+    arguments = ("run", "checks.py", "--data", "endless=endless.duckdb::endless", "--db", "sqlite:///q.db")
+    with start(folder, *arguments, env=sending_to(otlp.url)) as process:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not _has_started(folder):
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == code
+    (root,) = [span for span in otlp.spans("dqx") if span.name == "run_suite"]
+    assert attributes(root)["test.suite.run.status"] == "aborted"
+    assert root.status.code == 2
+    assert "SELECT endless" in names(otlp)
+
+
+def _has_started(folder: Path) -> bool:
+    if not (folder / "q.db").exists():
+        return False
+    store = MetricDB("sqlite:///q.db")
+    try:
+        return bool(store.runs())
+    finally:
+        store.close()
+
+
+def test_no_canary_arrives(folder: Path, otlp: OtlpReceiver) -> None:
+    """Planted in data, a user's SQL, URLs, exceptions, tags that are no labels, configuration and environment."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY (SELECT '{CANARY}' AS name, 1 AS id) TO '{folder}/orders.parquet'")
+    write(
+        folder / "checks.py",
+        f"""
+        from dqx import check
+
+        @check(name="Orders", datasets=["orders"])
+        def orders(mp, ctx):
+            ctx.assert_that(mp.minimum("name")).where(name="names").is_eq("{CANARY}")
+            ctx.assert_that(mp.ext.custom_sql("max(name) = '{CANARY}'")).where(name="sql").is_eq(1)
+            ctx.assert_that(mp.num_rows()).where(
+                name="rows", runbook_url="https://me:{CANARY}@wiki/page", owner="ops"
+            ).is_positive()
+            ctx.assert_that(mp.average("{CANARY}")).where(name="column").is_positive()
+
+        from opentelemetry import trace
+
+        class Plugin:
+            def initialize(self, config): pass
+            def process(self, results, symbols, suite_name, context):
+                span = trace.get_current_span()
+                span.set_attribute("mine", "{CANARY}")
+                span.set_attribute("db.query.text", "SELECT 1 -- password={CANARY}")
+                span.add_event("found", {{"name": "{CANARY}"}})
+                span.record_exception(ValueError("{CANARY}"))
+                with trace.get_tracer("theirs").start_as_current_span("call") as own:
+                    own.set_attribute("url.full", "https://me:{CANARY}@host/?token={CANARY}")
+                    raise ConnectionError("postgresql://me:{CANARY}@host/db")
+        """,
+    )
+    (folder / "dqx.toml").write_text(
+        f'[plugins.dqx_audit]\njsonl_file = "{folder}/audit.jsonl"\n[plugins.dqx_otel]\nspans = "all"\n'
+    )
+    arguments = ("run", "checks.py", "--data", "orders=orders.parquet", "--tag", f"secret={CANARY}")
+    variables = {"MY_PASSWORD": CANARY, "OTEL_RESOURCE_ATTRIBUTES": f"db=postgresql://me:{CANARY}@h/d"}
+    run(folder, *arguments, env=sending_to(otlp.url, **variables))
+    assert otlp.spans()
+    sent = otlp.everything()
+    # A column's name is structure, not data: it stands in the query and in the names of metrics.
+    sent = sent.replace(f'avg("{CANARY}")'.encode(), b"").replace(f"average({CANARY})".encode(), b"")
+    assert CANARY.encode() not in sent

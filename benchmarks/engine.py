@@ -1,6 +1,6 @@
 """What a suite costs beside the same work written by hand. Prints the tables of docs/benchmarks.md.
 
-    python benchmarks/engine.py [--rounds N] [orders|flights|scale|start ...]
+Run it as `python benchmarks/engine.py [--rounds N] [orders|flights|scale|start ...]`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ import platform
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from measure import SCRATCH, median, paired, python, run, table
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ORDERS = 10_000_000
 

@@ -160,9 +160,8 @@ class VerificationSuite:
         """
         self._interrupted = True
         scanning = self._scanning
-        interrupt = None if scanning is None else getattr(scanning[1], "interrupt", None)
-        if interrupt is not None:
-            interrupt()
+        if scanning is not None:
+            scanning[1].interrupt()
 
     def override(
         self,

@@ -402,6 +402,10 @@ class Analyzer(Protocol):
         """Compute all metrics in one pass; raise ScanError only when nothing could be read at all."""
         ...
 
+    def interrupt(self) -> None:
+        """End a scan that is running, as a person who presses Ctrl-C means it. Called from other threads."""
+        ...
+
     def progress(self) -> float | None:
         """Return how much of the scan is done, 0 to 1, or None when unknown. Called from other threads."""
         ...

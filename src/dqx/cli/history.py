@@ -91,7 +91,7 @@ def _table(console: Console, runs: Sequence[StoredRun], now: datetime) -> Table:
     if tagged:
         table.add_column("Tags", overflow="fold")
     table.add_column("Verdict", no_wrap=True)
-    table.add_column("Assertions", overflow="fold")
+    table.add_column("Assertions" if wide else "Passed", overflow="fold")
     if wide:
         table.add_column("Started (UTC)", no_wrap=True)
     table.add_column("Time", justify="right", no_wrap=True)
@@ -102,7 +102,7 @@ def _table(console: Console, runs: Sequence[StoredRun], now: datetime) -> Table:
             str(run.key.yyyy_mm_dd),
             *([tags_text(run.key.tags)] if tagged else []),
             Text(verdict, VERDICT_STYLES.get(verdict, "bold yellow")),
-            _counts(run),
+            _counts(run, wide=wide),
             *([f"{run.started_at:%Y-%m-%d %H:%M:%S}"] if wide else []),
             "" if run.duration_s is None else duration_text(run.duration_s),
             run.run_id,
@@ -115,9 +115,11 @@ def _unfinished(run: StoredRun, now: datetime) -> str:
     return "running" if now - run.started_at <= timedelta(seconds=run.timeout_s) else "crashed"
 
 
-def _counts(run: StoredRun) -> str:
+def _counts(run: StoredRun, *, wide: bool) -> str:
     if run.verdict is None:
         return ""
     total = sum(run.counts.values())
+    if not wide:
+        return f"{run.counts['SUCCESS']:,}/{total:,}"
     bad = [f"{run.counts[status]:,} {word}" for status, word in _BAD.items() if run.counts[status]]
     return ", ".join([f"{run.counts['SUCCESS']:,} of {total:,} passed", *bad])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import closing
 
@@ -55,6 +56,8 @@ def serve(
     from dqx.exporter.store import StoreSource
     from dqx.telemetry.labels import check_label_tags
 
+    # It warns of every scrape that comes while another one is answered.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     settings = read_settings()
     label_tags = ["env"] if settings.label_tags is None else settings.label_tags
     check_label_tags(label_tags)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from dqx.common import ConfigurationError
+from dqx.telemetry.redaction import secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +56,7 @@ def telemetry_of_command(
     """
     from opentelemetry import context
 
-    telemetry = _telemetry(required=plugins.get("dqx_otel", {}).get("required") is True)
+    telemetry = _telemetry(plugins)
     token = context.attach(_parent(traceparent))
     process = os.getpid()
     try:
@@ -66,13 +67,13 @@ def telemetry_of_command(
             _end(telemetry, forked=os.getpid() != process, quiet=quiet)
 
 
-def _telemetry(*, required: bool) -> Telemetry | None:
+def _telemetry(plugins: Mapping[str, Mapping[str, Any]]) -> Telemetry | None:
     """Build and install providers; those that the process has already are used, and left alone."""
     from dqx.telemetry.exporters import destinations
 
     wanted, problems = destinations()
     said = "; ".join(dict.fromkeys(map(str, problems)))
-    if problems and required:
+    if problems and plugins.get("dqx_otel", {}).get("required") is True:
         raise ConfigurationError(f"plugin 'dqx_otel' is required: {said}; nothing was run", "dqx_otel")
     if not wanted:
         return None
@@ -83,7 +84,7 @@ def _telemetry(*, required: bool) -> Telemetry | None:
         return None
     if problems:
         logger.warning("Telemetry is not sent: %s", said)
-    telemetry = Telemetry(wanted, problems, long_lived=False)
+    telemetry = Telemetry(wanted, problems, long_lived=False, secrets=secrets_in(plugins))
     install(telemetry, set_global=True)
     return telemetry
 

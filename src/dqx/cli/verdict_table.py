@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from dqx.common import AssertionResult, DatasetRun, PluginOutcome, SuiteRun
+    from dqx.common import AssertionResult, DatasetRun, SuiteRun
 
 _WIDE = 120  # columns from which there is room for the expressions beside the names
 _PASSED_MAX = 200  # rows of assertions that passed; 10,000 take 3 s to lay out, and nobody reads them
@@ -137,8 +137,7 @@ def _paragraphs(run: SuiteRun, store: str, *, verbose: bool) -> Iterator[Text]:
         yield from reasons
         yield Text()
     yield from map(_dataset, run.datasets)
-    for _, outcomes in groupby(run.plugin_outcomes, attrgetter("plugin")):
-        yield from _plugin(list(outcomes), verbose=verbose)
+    yield from _plugins(run, verbose=verbose)
     if run.store_error:
         yield Text(f"Not stored: {one_line(run.store_error)}", "red")
     if run.delivery_error:
@@ -189,10 +188,11 @@ def _dataset(dataset: DatasetRun) -> Text:
     return text
 
 
-def _plugin(outcomes: list[PluginOutcome], *, verbose: bool) -> Iterator[Text]:
+def _plugins(run: SuiteRun, *, verbose: bool) -> Iterator[Text]:
+    """Yield a line for each call into a plugin that did not end well; with `verbose` one for each plugin."""
     from rich.text import Text
 
-    for outcome in outcomes:
+    for outcome in run.plugin_outcomes:
         if outcome.outcome not in ("ok", "disabled"):
             required = " (required)" if outcome.required else ""
             said = f": {one_line(outcome.message)}" if outcome.message else ""
@@ -201,14 +201,17 @@ def _plugin(outcomes: list[PluginOutcome], *, verbose: bool) -> Iterator[Text]:
                 f"after {duration_text(outcome.duration_s)}{said}",
                 "red",
             )
-    if verbose:
-        phases = ", ".join(
-            f"{outcome.phase} {outcome.outcome} in {duration_text(outcome.duration_s)}"
-            for outcome in outcomes
-            if outcome.outcome in ("ok", "disabled")
-        )
-        if phases:
-            yield Text(f"Plugin {one_line(outcomes[0].plugin)}: {phases}", "dim")
+    well: dict[str, list[str]] = {}
+    for outcome in run.plugin_outcomes if verbose else ():
+        if outcome.outcome in ("ok", "disabled"):
+            took = (
+                f"disabled ({outcome.message})"
+                if outcome.outcome == "disabled"
+                else duration_text(outcome.duration_s)
+            )
+            well.setdefault(outcome.plugin, []).append(f"{outcome.phase} {took}")
+    for plugin, calls in well.items():
+        yield Text(one_line(f"Plugin {plugin}: {', '.join(calls)}"), "dim")
 
 
 def _title(run: SuiteRun) -> Text:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dqx.common import ConfigurationError
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
-CONNECTIONS = 100
+CONNECTIONS = 200
+"""Held at once; a scraper keeps its one, and what comes beyond waits in the backlog of the socket."""
+
 IDLE_S = 30
 """Seconds after which a connection that says nothing is closed: two scrapes at the usual interval."""
 
@@ -46,7 +48,8 @@ class Server:
             ) from None
         self._socket = _listening(host, port)
         self.host, self.port = self._socket.getsockname()[:2]
-        self._server = create_server(
+        # Any: for the one socket it makes a BaseWSGIServer, whose stubs lack what ends it.
+        self._server: Any = create_server(
             app,
             sockets=[self._socket],
             ident=None,

@@ -21,13 +21,18 @@ _METRICS = frozenset(metric.name for metric in names.METRICS)
 _redacted = lru_cache(maxsize=4_096)(redact)
 
 
-def of_span(span: ReadableSpan) -> ReadableSpan:
-    """Return a span as it may leave; the very same object when nothing had to be changed."""
+def of_span(span: ReadableSpan, secrets: frozenset[str] = frozenset()) -> ReadableSpan:
+    """Return a span as it may leave; the very same object when nothing had to be changed.
+
+    Args:
+        span: The span.
+        secrets: Values that must not leave wherever they stand; a plugin may put its password into an exception.
+    """
     ours = span.instrumentation_scope is not None and span.instrumentation_scope.name == names.SCOPE
-    attributes = _attributes(span.attributes, ours=ours)
+    attributes = _attributes(span.attributes, secrets, ours=ours)
     described = span.status.description
-    description = None if described is None else _redacted(described)
-    name = _redacted(span.name)
+    description = None if described is None else _redacted(described, secrets=secrets)
+    name = _redacted(span.name, secrets=secrets)
     if (
         attributes == (span.attributes or {})
         and not span.events
@@ -37,10 +42,14 @@ def of_span(span: ReadableSpan) -> ReadableSpan:
     ):
         return span
     events = [
-        Event(_redacted(event.name), _attributes(event.attributes, ours=False), event.timestamp)
+        Event(
+            _redacted(event.name, secrets=secrets),
+            _attributes(event.attributes, secrets, ours=False),
+            event.timestamp,
+        )
         for event in span.events
     ]
-    links = [Link(link.context, _attributes(link.attributes, ours=ours)) for link in span.links]
+    links = [Link(link.context, _attributes(link.attributes, secrets, ours=ours)) for link in span.links]
     return ReadableSpan(
         name=name,
         context=span.context,
@@ -59,7 +68,7 @@ def of_span(span: ReadableSpan) -> ReadableSpan:
 
 def of_point(scope: str, attributes: Attributes) -> Attributes:
     """Return the attributes of a point as they may leave: those of `dqx` were made so, others are redacted."""
-    return attributes if scope == names.SCOPE else _attributes(attributes, ours=False)
+    return attributes if scope == names.SCOPE else _attributes(attributes, frozenset(), ours=False)
 
 
 def has_metric(scope: str, metric: str) -> bool:
@@ -71,30 +80,30 @@ def of_resource(attributes: Attributes) -> dict[str, Any]:
     """Return the attributes of a resource as they may leave: no command line, whatever a detector found."""
     return {
         name: value
-        for name, value in _attributes(attributes, ours=False).items()
+        for name, value in _attributes(attributes, frozenset(), ours=False).items()
         if not name.startswith("process.command")
     }
 
 
-def _attributes(attributes: Attributes, *, ours: bool) -> dict[str, Any]:
+def _attributes(attributes: Attributes, secrets: frozenset[str], *, ours: bool) -> dict[str, Any]:
     return {
         (name if ours else _redacted(name)): _value(
-            value, MAX_QUERY if name == names.DB_QUERY_TEXT else MAX_TEXT
+            value, MAX_QUERY if name == names.DB_QUERY_TEXT else MAX_TEXT, secrets
         )
         for name, value in (attributes or {}).items()
         if not ours or name in names.ATTRIBUTES
     }
 
 
-def _value(value: object, limit: int) -> Any:
+def _value(value: object, limit: int, secrets: frozenset[str]) -> Any:
     match value:
         case str():
-            return _redacted(value, limit)
+            return _redacted(value, limit, secrets)
         case bytes():
             return f"<{len(value)} bytes>"
         case Mapping():
-            return {_redacted(str(name)): _value(item, limit) for name, item in value.items()}
+            return {_redacted(str(name)): _value(item, limit, secrets) for name, item in value.items()}
         case Sequence():
-            return tuple(_value(item, limit) for item in value)
+            return tuple(_value(item, limit, secrets) for item in value)
         case _:
             return value

@@ -18,7 +18,7 @@ from dqx.telemetry.exporters import destinations
 from dqx.telemetry.redaction import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from types import TracebackType
 
     from opentelemetry.metrics import MeterProvider
@@ -70,6 +70,7 @@ class Telemetry:
         *,
         deadline_s: float = DEADLINE_S,
         long_lived: bool = True,
+        secrets: frozenset[str] = frozenset(),
     ) -> None:
         self.tracer_provider: TracerProvider | None = None
         self.meter_provider: MeterProvider | None = None
@@ -80,10 +81,10 @@ class Telemetry:
         self._failing = False
         self._pipes: list[SpanBuffer | MetricPush] = []
         if wanted:
-            self._build(wanted)
+            self._build(wanted, secrets)
             _built.add(self)
 
-    def _build(self, wanted: Sequence[Destination]) -> None:
+    def _build(self, wanted: Sequence[Destination], secrets: frozenset[str]) -> None:
         from opentelemetry.sdk.metrics import MeterProvider
         from opentelemetry.sdk.trace import TracerProvider
 
@@ -101,6 +102,7 @@ class Telemetry:
                 each.make,
                 self.end_of_run if self.long_lived and not index else None,
                 max_queue=int(_number("OTEL_BSP_MAX_QUEUE_SIZE", MAX_QUEUE)),
+                secrets=secrets,
             )
             for index, each in enumerate(d for d in wanted if d.signal == "traces")
         ]
@@ -263,7 +265,9 @@ _installed: list[Telemetry] = []
 """The one in use, or none: one per process, as the global providers are."""
 
 
-def configure(*, set_global: bool = True, deadline_s: float = DEADLINE_S) -> Telemetry:
+def configure(
+    *, set_global: bool = True, deadline_s: float = DEADLINE_S, secrets: Iterable[str] = ()
+) -> Telemetry:
     """Build providers from the standard `OTEL_*` variables, and send the telemetry of all runs by them.
 
     Each run is flushed at its end, and what is left when the process ends. With no `OTEL_EXPORTER_OTLP_*ENDPOINT`
@@ -272,6 +276,7 @@ def configure(*, set_global: bool = True, deadline_s: float = DEADLINE_S) -> Tel
     Args:
         set_global: Make the providers those of the process, so that spans of others are sent, too.
         deadline_s: Seconds that a flush may take.
+        secrets: Values that must not leave in a span, wherever they stand, such as a password of a plugin.
 
     Raises:
         ConfigurationError: When a variable cannot be used, an extra is not installed, or, with `set_global`, the
@@ -282,7 +287,7 @@ def configure(*, set_global: bool = True, deadline_s: float = DEADLINE_S) -> Tel
     wanted, problems = destinations()
     if problems:
         raise problems[0]
-    telemetry = Telemetry(wanted, deadline_s=deadline_s)
+    telemetry = Telemetry(wanted, deadline_s=deadline_s, secrets=frozenset(secrets))
     if telemetry.active:
         install(telemetry, set_global=set_global)
         atexit.register(telemetry.flush_if_used)

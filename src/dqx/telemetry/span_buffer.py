@@ -40,6 +40,7 @@ class SpanBuffer(SpanProcessor):
         max_queue: Spans to hold at most; more are dropped and counted.
         max_batch: Spans in one request.
         interval_s: Seconds between two batches that nobody asked for.
+        secrets: Values that must not leave, wherever they stand.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class SpanBuffer(SpanProcessor):
         max_queue: int = MAX_QUEUE,
         max_batch: int = MAX_BATCH,
         interval_s: float = INTERVAL_S,
+        secrets: frozenset[str] = frozenset(),
     ) -> None:
         self.shown = shown
         self.ledger = Ledger("traces")
@@ -58,6 +60,7 @@ class SpanBuffer(SpanProcessor):
         self._make_exporter = make_exporter
         self._exporter: SpanExporter | None = make_exporter(self.ledger)
         self._on_run_end = on_run_end
+        self._secrets = secrets
         self._max_queue = max_queue
         self._max_batch = max_batch
         self._queue: deque[ReadableSpan] = deque()
@@ -104,7 +107,7 @@ class SpanBuffer(SpanProcessor):
             token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
             self.ledger.attempt()
             try:
-                result = self._exporter.export([allow_list.of_span(span) for span in batch])
+                result = self._exporter.export([allow_list.of_span(span, self._secrets) for span in batch])
             except Exception as error:  # noqa: BLE001  # of the exporter, or of a proxy, certificate, encoder
                 self.ledger.failure = self.ledger.failure or failure_of(error)
                 result = SpanExportResult.FAILURE

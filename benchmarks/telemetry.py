@@ -1,6 +1,6 @@
 """What it costs to hand a run to Prometheus, beside a bare loop on the same client library.
 
-    python benchmarks/prometheus.py
+    python benchmarks/telemetry.py
 
 Limits: 1.3 times the bare loop for a run of 1,000 assertions; 2.5 KB for each series held; `dqx serve` with 100,000
 series answers 2 scrapers at once within 50 ms and 20 within 250 ms (p99, rendered already), and renders a store of
@@ -10,11 +10,11 @@ so twice, with the verdict and again with the plugins' series. The rounds of wha
 
 from __future__ import annotations
 
-import http.client
+import logging
 import statistics
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 import tracemalloc
 from contextlib import closing
@@ -23,7 +23,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from measure import median, table
+from measure import median, python, table
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from dqx.common import ResultKey, StoredMetric, SuiteInfo, SuiteRun
@@ -66,7 +66,7 @@ def a_run() -> None:
         with tempfile.TemporaryDirectory() as folder:
             target = Path(folder) / "bare.prom"
 
-            def bare(samples=samples, target=target) -> None:  # noqa: ANN001
+            def bare(samples=samples, target=target) -> None:
                 registry = CollectorRegistry()
                 gauges: dict[str, Gauge] = {}
                 for sample in samples:
@@ -79,7 +79,7 @@ def a_run() -> None:
             plugin = PrometheusPlugin()
             plugin.initialize({"registry": CollectorRegistry(), "textfile": Path(folder)})
 
-            def ours(plugin=plugin, run=run, context=context) -> None:  # noqa: ANN001
+            def ours(plugin=plugin, run=run, context=context) -> None:
                 plugin.process(list(run.results), list(run.symbols), run.suite, context)
                 plugin.finish([])
 
@@ -87,8 +87,14 @@ def a_run() -> None:
             rounds = [(seconds(ours), seconds(bare)) for _ in range(ROUNDS)]
         a, b = (median([times[i] for times in rounds]) for i in (0, 1))
         ratio = median([x / y for x, y in rounds])
-        rows.append([f"{number:,}", f"{len(samples):,}", f"{1e3 * a:.1f} ms", f"{1e3 * b:.1f} ms", f"**{ratio:.2f}**"])
-    table("A run into a registry and a text file (limit 1.3 at 1,000)", ["assertions", "series", "dqx_prometheus", "bare loop", "ratio"], rows)
+        rows.append(
+            [f"{number:,}", f"{len(samples):,}", f"{1e3 * a:.1f} ms", f"{1e3 * b:.1f} ms", f"**{ratio:.2f}**"]
+        )
+    table(
+        "A run into a registry and a text file (limit 1.3 at 1,000)",
+        ["assertions", "series", "dqx_prometheus", "bare loop", "ratio"],
+        rows,
+    )
 
 
 def memory() -> None:
@@ -114,7 +120,10 @@ def fill(path: Path, runs: int, suites: int, assertions: int) -> str:
     with closing(MetricDB(url)) as db:
         for suite in (f"suite {i}" for i in range(suites)):
             run = many(assertions, suite)
-            metrics = [StoredMetric("orders", str(s.label), s.metric, 1.0, s.label, "scan", s.metric) for s in run.symbols]
+            metrics = [
+                StoredMetric("orders", str(s.label), s.metric, 1.0, s.label, "scan", s.metric)
+                for s in run.symbols
+            ]
             for day in range(runs):
                 key = ResultKey(first + timedelta(days=day), {"env": "prod"})
                 started = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=day)
@@ -141,7 +150,11 @@ def rendering() -> None:
                     series = sum(not line.startswith(b"#") for line in body.splitlines())
             what = f"{suites} suites, {runs:,} runs of {assertions:,}"
             rows.append([what, f"{series:,}", f"{len(body) / 2**20:.1f} MiB", f"**{median(times):.2f} s**"])
-    table("Rendering a store of 1,000,000 results, with gzip (limit 2 s)", ["store", "series", "text", "time"], rows)
+    table(
+        "Rendering a store of 1,000,000 results, with gzip (limit 2 s)",
+        ["store", "series", "text", "time"],
+        rows,
+    )
 
 
 def scrapes() -> None:
@@ -155,52 +168,34 @@ def scrapes() -> None:
             closing(Server(ExporterApp(source), "127.0.0.1", 0)) as server,
         ):
             for encoding in ("gzip", "identity"):
-                size = scrape(server, encoding)
+                size = len(source.page().body("text", compressed=encoding == "gzip"))
                 for scrapers in (1, 2, 20, 100):
                     times = at_once(server, encoding, scrapers, 200)
                     cuts = statistics.quantiles(times, n=100)
                     rows.append(
-                        [encoding, f"{size / 2**20:.1f} MiB", str(scrapers), f"{1e3 * median(times):.1f} ms", f"**{1e3 * cuts[98]:.0f} ms**"]
+                        [
+                            encoding,
+                            f"{size / 2**20:.1f} MiB",
+                            str(scrapers),
+                            f"{1e3 * median(times):.1f} ms",
+                            f"**{1e3 * cuts[98]:.0f} ms**",
+                        ]
                     )
-    table("Scrapes of 100,000 series (limits: p99 50 ms for 2 at once, 250 ms for 20)", ["encoding", "size", "at once", "median", "p99"], rows)
-
-
-def scrape(server: Server, encoding: str, connection: http.client.HTTPConnection | None = None) -> int:
-    """Scrape once, and return the bytes of the answer."""
-    own = connection or http.client.HTTPConnection(server.host, server.port, timeout=60)
-    own.request("GET", "/metrics", headers={"Accept-Encoding": encoding})
-    response = own.getresponse()
-    buffer = bytearray(2**20)
-    size = 0
-    while count := response.readinto(buffer):
-        size += count
-    assert response.status == 200
-    if connection is None:
-        own.close()
-    return size
+    table(
+        "Scrapes of 100,000 series (limits: p99 50 ms for 2 at once, 250 ms for 20)",
+        ["encoding", "size", "at once", "median", "p99"],
+        rows,
+    )
 
 
 def at_once(server: Server, encoding: str, scrapers: int, total: int) -> list[float]:
-    """Return how long each of `total` scrapes took, by so many scrapers at once."""
-    times: list[float] = []
-    barrier = threading.Barrier(scrapers)
-
-    def work() -> None:
-        connection = http.client.HTTPConnection(server.host, server.port, timeout=60)
-        for _ in range(max(1, total // scrapers)):
-            barrier.wait()
-            times.append(seconds(lambda: scrape(server, encoding, connection)))
-        connection.close()
-
-    threads = [threading.Thread(target=work) for _ in range(scrapers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return times
+    """Return how long each of `total` scrapes took, by so many scrapers at once in a process of their own."""
+    command = python("scraper.py", server.host, server.port, encoding, scrapers, total)
+    return [float(time) for time in subprocess.run(command, capture_output=True, check=True).stdout.split()]
 
 
 if __name__ == "__main__":
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     chosen = sys.argv[1:] or ["a_run", "memory", "rendering", "scrapes"]
     for name in chosen:
         {"a_run": a_run, "memory": memory, "rendering": rendering, "scrapes": scrapes}[name]()

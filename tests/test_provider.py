@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.engine.scanning import DAY, found, mp, reason, scan, values
+from tests.naming import plain_id
 
 from dqx.common import Analyzer, ConfigurationError, ScanError, SqlDataSource
 from dqx.provider import DataSource
@@ -109,7 +110,7 @@ def column(*of: Any) -> DataSource:
         (DataSource.from_records({"a": n} for n in range(3)), mp.sum("a"), 3),  # a generator
         (DataSource.from_records([{1: 5}]), mp.sum("1"), 5),  # type: ignore[dict-item]  # JSON's keys may be numbers
     ],
-    ids=str,
+    ids=plain_id,
 )
 def test_records_keep_what_they_hold(source: DataSource, metric: Metric, value: Any) -> None:
     """Exactly, of whatever type; a key that a record lacks is NULL, NaN is a number, NaT is missing."""
@@ -140,7 +141,7 @@ def test_a_source_of_records_may_be_read_again() -> None:
         ),
         (column("\ud800"), "."),
     ],
-    ids=str,
+    ids=plain_id,
 )
 def test_records_that_are_no_table_are_a_failed_scan(source: DataSource, message: str) -> None:
     """The reason names the column and what it holds."""

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.engine.scanning import found, mp, scan, values
+from tests.naming import plain_id
 
 from dqx.provider import DataSource
 
@@ -74,7 +75,7 @@ COUNTED = (["statistics"] * 3 + ["scan"] * 2, 1)
             ["2", "2", "0", "1970-01-01 00:00:00+00:00", "1970-01-01 00:00:00.000001+00:00"],
         ),
     ],
-    ids=str,
+    ids=plain_id,
 )
 def test_integers_dates_and_timestamps_are_answered_without_a_read(
     array: Any, shown: list[str], tmp_path: Path
@@ -93,7 +94,7 @@ def test_integers_dates_and_timestamps_are_answered_without_a_read(
         (pa.array([None, 1_000], pa.timestamp("ns")), ["2", "1", "1", *["1970-01-01 00:00:00.000001"] * 2]),
         (pa.array([None, None], pa.int64()), ["2", "0", "2", "None", "None"]),
     ],
-    ids=str,
+    ids=plain_id,
 )
 def test_bounds_of_others_are_read(array: Any, shown: list[str], tmp_path: Path) -> None:
     """NaN is in no statistics, nanoseconds would be cut, and a column of NULL has no bounds; counts are sure."""
@@ -256,7 +257,7 @@ def test_bounds_that_are_too_wide_are_no_lie(tmp_path: Path) -> None:
         (pa.array([127, -128, 127], pa.int8()), 2, True),
         (pa.array([255, 0], pa.uint8()), 2, True),
     ],
-    ids=str,
+    ids=plain_id,
 )
 def test_dense_integers_are_counted_in_a_bitmap(array: Any, unique: int, dense: bool, tmp_path: Path) -> None:
     """At either end of every type's range, exactly; where integers are far apart, in a hash table."""

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.naming import plain_id
 
 from dqx.engine.metrics import MetricSpec, render_literal, render_name, render_value
 from dqx.provider import MetricProvider
@@ -135,7 +136,7 @@ class Grade(IntEnum):
         (mp.count_values("a", pd.Timestamp("2024-01-01")), mp.count_values("a", datetime(2024, 1, 1))),  # noqa: DTZ001
         (mp.count_values("a", (v for v in (1, 2))), mp.count_values("a", range(1, 3))),
     ],
-    ids=str,
+    ids=plain_id,
 )
 def test_metrics_that_ask_for_the_same_are_one(one: Metric, other: Metric) -> None:
     """What a metric is called, of which day it is, and which class a value happens to have, is not what it asks."""

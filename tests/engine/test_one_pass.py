@@ -14,6 +14,7 @@ import duckdb
 import pytest
 from tests.engine.scanning import DAY, NOW, found, mp, reason, scan, values
 from tests.engine.test_every_metric import metrics_of
+from tests.naming import plain_id
 
 from dqx.common import DatasetRun, ResultValue, ScanError, ScanRequest
 from dqx.provider import DataSource
@@ -97,7 +98,7 @@ def test_equal_hashes_are_looked_at_again_and_counted() -> None:
         (mp.num_rows(where="nope > 1"), '"nope" not found'),
         (mp.custom_sql("sum(nope)"), '"nope" not found'),
     ],
-    ids=str,
+    ids=plain_id,
 )
 def test_what_cannot_be_asked_costs_no_read(metric: object, message: str) -> None:
     """Unknown columns and types that do not fit are found before; the others of the scan are read once."""

@@ -72,7 +72,7 @@ class Roads:
     node_exporter: NodeExporter
     pushgateway: Gateway
 
-    def run(self, checks: DecoratedCheck, days_ago: int = 0, **rows: Any) -> SuiteRun:
+    def run(self, checks: DecoratedCheck, days_ago: int = 0, **row: Any) -> SuiteRun:
         """Run the suite on a table of one row."""
         config: dict[str, Any] = {
             "registry": self.registry,
@@ -92,7 +92,18 @@ class Roads:
             manager.register("dqx_prometheus", PrometheusPlugin())
             suite._plugin_manager = manager
             key = ResultKey(TODAY - timedelta(days=days_ago), {"env": "prod", "attempt": "1"})
-            return suite.run({"orders": DataSource.from_records([{"id": 1, "price": 9.5, **rows}])}, key)
+            return suite.run({"orders": DataSource.from_records([{"id": 1, "price": 9.5, **row}])}, key)
+
+    def texts(self) -> dict[str, str]:
+        """Return what arrived by road, as it is."""
+        files = (path.read_text() for path in self.node_exporter.folder.iterdir())
+        return {
+            "registry": generate_latest(self.registry).decode(),
+            "http": fetch(self.http_url + "/metrics").text,
+            "textfile": "".join(files),
+            "pushgateway": fetch(self.pushgateway.url + "/metrics").text,
+            "serve": fetch(self.serve_url + "/metrics").text,
+        }
 
     def arrived(self) -> dict[str, dict[Series, float]]:
         """Return the series by road."""
@@ -190,3 +201,30 @@ def test_a_run_that_passes_clears_what_failed_and_is_the_last_success(roads: Roa
     assert last_success == {
         v for (name, _), v in series.items() if name == "dqx_suite_last_success_timestamp_seconds"
     }
+
+
+@check(name="Orders", datasets=["orders"])
+def leaky(mp: MetricProvider, ctx: Context) -> None:
+    """Everything that could carry a value of the data, or a text that its author thought private."""
+    ctx.assert_that(mp.count_values("name", "canary-7f3a")).where(name="values").is_eq(7)
+    ctx.assert_that(mp.pattern_count("name", "canary-7f3a.*")).where(name="pattern").is_eq(7)
+    ctx.assert_that(mp.num_rows(where="name = 'canary-7f3a'")).where(name="condition").is_eq(7)
+    ctx.assert_that(mp.custom_sql("count(*) FILTER (WHERE name = 'canary-7f3a')")).where(name="sql").is_eq(7)
+    ctx.assert_that(mp.maximum("name")).where(name="text column").is_gt(0)
+    ctx.assert_that(mp.custom_sql("sum(CAST(name AS INTEGER))")).where(name="engine error").is_gt(0)
+    ctx.assert_that(mp.num_rows()).where(
+        name="runbook", runbook_url="https://me:canary-7f3a@example.com/x?token=canary-7f3a"
+    ).is_eq(7)
+    raise ValueError("canary-7f3a")
+
+
+def test_no_value_of_the_data_and_no_secret_leaves_by_any_road(
+    roads: Roads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A canary in data, SQL, URLs, an exception, a tag that is no label and the environment stays at home."""
+    monkeypatch.setenv("SECRET", "canary-7f3a")
+    run = roads.run(leaky, name="canary-7f3a")
+    assert "canary-7f3a" in repr(run.results)
+    for road, text in roads.texts().items():
+        assert "dqx_assertion_info" in text, road
+        assert "canary-7f3a" not in text, road

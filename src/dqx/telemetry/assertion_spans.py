@@ -11,13 +11,14 @@ from opentelemetry import trace
 
 from dqx import __version__
 from dqx.telemetry import names, tracing
+from dqx.telemetry.redaction import redact
 from dqx.telemetry.sample import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span, TracerProvider
+    from opentelemetry.trace import TracerProvider
 
     from dqx.common import AssertionResult
 
@@ -60,9 +61,14 @@ def make_spans(
         within = trace.set_span_in_context(span)
         for result in of_check:
             if which == "all" or (which == "failed" and result.status in _FAILED):
-                made = tracer.start_span(names.ASSERTION.name, within, start_time=_start_ns(result))
-                _describe(made, result, fail_on)
-                made.end(_end_ns(result))
+                start_ns = _start_ns(result)
+                made = tracer.start_span(
+                    names.ASSERTION.name, within, attributes=_attributes(result), start_time=start_ns
+                )
+                if error_type := _error_type(result, fail_on):
+                    # Not the reason, which may hold what the data holds; it stands in the store and in the logs.
+                    tracing.fail(made, error_type, _MESSAGES[error_type])
+                made.end(start_ns + _duration_ns(result))
         worst = next(
             (e for e in ("not_evaluated", "failed") if e in {_error_type(r, fail_on) for r in of_check}), None
         )
@@ -71,25 +77,24 @@ def make_spans(
         span.end(max(map(_end_ns, of_check)))
 
 
-def _describe(span: Span, result: AssertionResult, fail_on: str) -> None:
-    tracing.put(
-        span,
-        {
-            names.CHECK_NAME: result.check,
-            names.ASSERTION_NAME: result.assertion,
-            names.ASSERTION_EXPRESSION: result.expression_redacted,
-            names.ASSERTION_ACTUAL: number(result.value),
-            names.ASSERTION_LOWER: number(result.thresholds.get("lower")),
-            names.ASSERTION_UPPER: number(result.thresholds.get("upper")),
-            names.ASSERTION_STATUS: result.status,
-            names.SEVERITY: result.severity,
-            names.TEST_CASE_NAME: result.assertion,
-            names.TEST_CASE_STATUS: _TEST_STATUS.get(result.status),
-        },
-    )
-    if error_type := _error_type(result, fail_on):
-        # Not the reason, which may hold what the data holds; it stands in the store and in the logs.
-        tracing.fail(span, error_type, _MESSAGES[error_type])
+def _attributes(result: AssertionResult) -> dict[str, str | float]:
+    """Return what is said of an assertion; texts redacted here, as the provider may be anybody's."""
+    name = redact(result.assertion)
+    attributes: dict[str, str | float | None] = {
+        names.CHECK_NAME: redact(result.check),
+        names.ASSERTION_NAME: name,
+        names.ASSERTION_EXPRESSION: redact(result.expression_redacted)
+        if result.expression_redacted
+        else None,
+        names.ASSERTION_ACTUAL: number(result.value),
+        names.ASSERTION_LOWER: number(result.thresholds.get("lower")),
+        names.ASSERTION_UPPER: number(result.thresholds.get("upper")),
+        names.ASSERTION_STATUS: result.status,
+        names.SEVERITY: result.severity,
+        names.TEST_CASE_NAME: name,
+        names.TEST_CASE_STATUS: _TEST_STATUS.get(result.status),
+    }
+    return {key: value for key, value in attributes.items() if value is not None}
 
 
 _MESSAGES = {"failed": "the assertion failed", "not_evaluated": "the assertion could not be evaluated"}
@@ -107,4 +112,8 @@ def _start_ns(result: AssertionResult) -> int:
 
 
 def _end_ns(result: AssertionResult) -> int:
-    return _start_ns(result) + max(0, round(result.duration_s * 1e9))
+    return _start_ns(result) + _duration_ns(result)
+
+
+def _duration_ns(result: AssertionResult) -> int:
+    return max(0, round(result.duration_s * 1e9))

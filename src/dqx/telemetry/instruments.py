@@ -22,11 +22,12 @@ from dqx.telemetry.snapshot import warn_once
 from dqx.telemetry.views import SERIES_LIMIT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from opentelemetry.metrics import CallbackOptions, MeterProvider
 
     from dqx.common import PluginOutcome
+    from dqx.telemetry.sample import Sample
     from dqx.telemetry.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)
@@ -38,20 +39,20 @@ class Shown:
     def __init__(self, make: Callable[[], Snapshot]) -> None:
         self._make: Callable[[], Snapshot] | None = make
         self._lock = threading.Lock()
-        self._observations: Mapping[str, list[Observation]] = {}
+        self._samples: Mapping[str, list[Sample]] = {}
 
-    def of(self, metric: str) -> list[Observation]:
-        """Return the observations of a metric."""
+    def of(self, metric: str) -> list[Sample]:
+        """Return the samples of a metric."""
         with self._lock:
             if self._make is not None:
                 snapshot = self._make()
                 warn_once(snapshot)
-                observations: defaultdict[str, list[Observation]] = defaultdict(list)
+                samples: defaultdict[str, list[Sample]] = defaultdict(list)
                 for sample in snapshot.samples:
-                    observations[sample.metric.name].append(Observation(sample.value, sample.labels))
-                self._observations = dict(observations)
+                    samples[sample.metric.name].append(sample)
+                self._samples = dict(samples)
                 self._make = None  # it holds the results of the run
-        return self._observations.get(metric, [])
+        return self._samples.get(metric, [])
 
 
 class Instruments:
@@ -92,9 +93,9 @@ class Instruments:
                 place = {**labels, "plugin": outcome.plugin, "phase": outcome.phase}
                 self._call_duration.record(outcome.duration_s, place)
 
-    def observe(self, metric: str) -> list[Observation]:
-        """Return what a metric shows, within the limit of series; what is beyond is left out, with a warning."""
-        found = [observation for shown in self._shown.values() for observation in shown.of(metric)]
+    def observe(self, metric: str) -> Iterator[Observation]:
+        """Yield what a metric shows, within the limit of series; what is beyond is left out, with a warning."""
+        found = [sample for shown in self._shown.values() for sample in shown.of(metric)]
         if len(found) > SERIES_LIMIT and metric not in self._full:
             self._full.add(metric)
             logger.warning(
@@ -103,7 +104,8 @@ class Instruments:
                 len(found),
                 SERIES_LIMIT,
             )
-        return found[:SERIES_LIMIT]
+        for sample in found[:SERIES_LIMIT]:
+            yield Observation(sample.value, sample.labels)
 
     def start_clean(self) -> None:
         """Show nothing: after a fork it is the parent process that does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 # The key has no public name; without it instrumented HTTP libraries would trace the sending of metrics.
@@ -21,15 +21,15 @@ from dqx.telemetry.ledger import Ledger
 from dqx.telemetry.sender import Sender
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from opentelemetry.sdk.metrics.export import Metric, ScopeMetrics
+    from opentelemetry.sdk.metrics.export import Metric, ResourceMetrics, ScopeMetrics
 
 MAX_REQUEST_BYTES = 3 * 1024 * 1024
 """A Collector takes 4 MiB by gRPC unless told otherwise, and 20 MiB by HTTP."""
 
 INTERVAL_S = 60.0
-COLLECT_S = 10.0
+COLLECT_S = 60.0
 
 
 class MetricPush(MetricReader):
@@ -112,68 +112,58 @@ class MetricPush(MetricReader):
 
 def requests_of(data: MetricsData, max_bytes: int) -> Iterator[tuple[MetricsData, int]]:
     """Yield what may leave of a collection as requests, each with its number of points; `last_run` comes last."""
-    parts = [
-        (resource, scope, metric)
+    metrics = [
+        _Points(resource, scope, metric, [_fit(scope, point) for point in metric.data.data_points])
         for resource in data.resource_metrics
         for scope in resource.scope_metrics
         for metric in scope.metrics
         if allow_list.has_metric(scope.scope.name, metric.name)
     ]
-    parts.sort(key=lambda part: part[2].name == names.SUITE_LAST_RUN.name)
-    request = _Request()
-    for resource, scope, metric in parts:
-        for point in metric.data.data_points:
-            fit = _fit(scope, point)
-            size = _size(fit)
-            if request.points and request.size + size > max_bytes:
-                yield request.data(), request.points
-                request = _Request()
-            request.add(resource, scope, metric, fit, size)
-    if request.points:
-        yield request.data(), request.points
+    metrics.sort(key=lambda each: each.metric.name == names.SUITE_LAST_RUN.name)
+    request: list[_Points] = []
+    size = 0
+    for each in metrics:
+        begin = 0
+        for end, point in enumerate(each.points):
+            point_size = _size(point)
+            if size and size + point_size > max_bytes:
+                yield _request([*request, each.part(begin, end)])
+                request, size, begin = [], 0, end
+            size += point_size
+        request.append(each.part(begin, len(each.points)))
+    if size:
+        yield _request(request)
 
 
-class _Request:
-    """Points that go together, by resource, scope and metric."""
+@dataclass(frozen=True, slots=True)
+class _Points:
+    """Points of one metric."""
 
-    def __init__(self) -> None:
-        self.size = 0
-        self.points = 0
-        self._tree: dict[
-            int, tuple[Any, dict[int, tuple[ScopeMetrics, dict[int, tuple[Metric, list[Any]]]]]]
-        ] = {}
+    resource: ResourceMetrics
+    scope: ScopeMetrics
+    metric: Metric
+    points: Sequence[Any]
 
-    def add(self, resource: Any, scope: ScopeMetrics, metric: Metric, point: Any, size: int) -> None:
-        _, scopes = self._tree.setdefault(id(resource), (resource, {}))
-        _, metrics = scopes.setdefault(id(scope), (scope, {}))
-        _, points = metrics.setdefault(id(metric), (metric, []))
-        points.append(point)
-        self.size += size
-        self.points += 1
+    def part(self, begin: int, end: int) -> _Points:
+        return replace(self, points=self.points[begin:end])
 
-    def data(self) -> MetricsData:
-        return MetricsData(
-            resource_metrics=[
-                replace(
-                    resource,
-                    scope_metrics=[
-                        replace(
-                            scope,
-                            metrics=[
-                                replace(metric, data=_with_points(metric.data, points))
-                                for metric, points in metrics.values()
-                            ],
-                        )
-                        for scope, metrics in scopes.values()
-                    ],
-                )
-                for resource, scopes in self._tree.values()
-            ]
+
+def _request(parts: list[_Points]) -> tuple[MetricsData, int]:
+    """Return points as a request, by resource and scope as they were."""
+    tree: dict[int, tuple[ResourceMetrics, dict[int, tuple[ScopeMetrics, list[Metric]]]]] = {}
+    for part in parts:
+        if part.points:
+            scopes = tree.setdefault(id(part.resource), (part.resource, {}))[1]
+            metrics = scopes.setdefault(id(part.scope), (part.scope, []))[1]
+            data: Any = part.metric.data
+            metrics.append(replace(part.metric, data=replace(data, data_points=part.points)))
+    requested = [
+        replace(
+            resource, scope_metrics=[replace(scope, metrics=metrics) for scope, metrics in scopes.values()]
         )
-
-
-def _with_points(data: Any, points: list[Any]) -> Any:
-    return replace(data, data_points=points)
+        for resource, scopes in tree.values()
+    ]
+    return MetricsData(requested), sum(len(part.points) for part in parts)
 
 
 def _fit(scope: ScopeMetrics, point: Any) -> Any:
@@ -182,9 +172,8 @@ def _fit(scope: ScopeMetrics, point: Any) -> Any:
 
 
 def _size(point: Any) -> int:
-    """Return about how many bytes a point takes, rather too many: each attribute in UTF-8 and 12 beside."""
-    size = 64 + 16 * len(getattr(point, "bucket_counts", ()))
-    for name, value in (point.attributes or {}).items():
-        text = value if isinstance(value, str) else str(value)
-        size += len(name) + len(text) * (1 if text.isascii() else 4) + 12
-    return size
+    """Return about how many bytes a point takes, rather too many: 16 for each attribute beside its UTF-8."""
+    attributes = point.attributes or {}
+    texts = "".join([*attributes, *map(str, attributes.values())])
+    size = 64 + 16 * len(attributes) + len(texts) * (1 if texts.isascii() else 4)
+    return size + 16 * len(getattr(point, "bucket_counts", ()))

@@ -31,6 +31,7 @@ from dqx.engine.symbols import describe_symbols, scanned_values, stored_metrics
 from dqx.provider import MetricProvider
 from dqx.publish import Publication, publish
 from dqx.telemetry import tracing
+from dqx.telemetry.labels import check_label_tags
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -114,6 +115,7 @@ class VerificationSuite:
         self._db = db
         self._name = name.strip()
         self._plugin_config = plugin_config
+        check_label_tags(label_tags)
         self._label_tags = tuple(label_tags)
         self._plugins_allow = plugins_allow
         self._plugins_deny = plugins_deny
@@ -196,6 +198,7 @@ class VerificationSuite:
                 for name in {**plugin_config, **own}
             }
         if label_tags is not None:
+            check_label_tags(label_tags)
             self._label_tags = tuple(label_tags)
         self._plugins_allow = self._plugins_allow if plugins_allow is None else plugins_allow
         self._plugins_deny = self._plugins_deny if plugins_deny is None else plugins_deny
@@ -265,7 +268,9 @@ class VerificationSuite:
             failing_since = _failing_since(run, state)
             run = self._store(run, stored_metrics(plan, symbols), failing_since)
             tracing.end_run(span, run)
-            publication = Publication(run, self.info, self._labels(key), state, failing_since, span)
+            publication = Publication(
+                run, self.info, self._labels(key), state, failing_since, self._db.persistent, span
+            )
             run = publish(manager, publication, self._plugin_config, self._db)
         self._last_run = run
         return run

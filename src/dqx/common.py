@@ -7,6 +7,8 @@ Errors::
     ├── StoreError            the metric store cannot be opened, is of a newer schema, or refused a write
     ├── ScanError             a dataset, or one metric of it, cannot be read; becomes results with status ERROR
     ├── AuditError            an audit file cannot be written or read (dqx.plugins.locked_file)
+    ├── DeliveryError         a road could not take a run's metrics (dqx.telemetry.delivery)
+    ├── UnavailableError      the exporter's store cannot be read now (dqx.exporter.app)
     └── VerdictError          raised by `SuiteRun.raise_for_verdict` alone
 
 Bad data is a result, never an exception.

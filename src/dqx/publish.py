@@ -27,7 +27,8 @@ logger = logging.getLogger(__name__)
 class Publication:
     """A run whose verdict stands, and what its store knew before it.
 
-    `labels` are the run's tags that became labels; `failing_since` maps check and assertion to a time.
+    `labels` are the run's tags that became labels; `failing_since` maps check and assertion to a time;
+    `persistent` tells whether the store outlives the process.
     """
 
     run: SuiteRun
@@ -35,6 +36,7 @@ class Publication:
     labels: Mapping[str, str]
     state: SnapshotState
     failing_since: Mapping[tuple[str, str], datetime]
+    persistent: bool
     span: Span
 
     def context(self) -> dict[str, Any]:
@@ -61,6 +63,7 @@ class Publication:
             "runbook_url": info.runbook_url,
             "labels": dict(self.labels),
             "newest": newest,
+            "persistent": self.persistent,
             "last_success_at": last_success_at,
             "traceparent": tracing.traceparent(self.span),
             "datasets": {

@@ -86,7 +86,7 @@ def test_equal_hashes_are_looked_at_again_and_counted() -> None:
         (mp.pattern_count("a", "x"), "pattern_count does not fit column 'a'"),
         (mp.pattern_count("t", "("), r"'\(' is not a regular expression \(RE2's syntax\): .*missing \)"),
         (mp.pattern_count("t", "(?=a)"), "is not a regular expression"),
-        (mp.pattern_count("t", "\ud800"), "is not a regular expression"),
+        (mp.pattern_count("t", "\ud800"), "is not a regular expression: it holds half of a surrogate pair"),
         (
             mp.freshness("a"),
             "freshness does not fit column 'a' .*; it watches a column of dates or timestamps",
@@ -166,11 +166,11 @@ def test_what_is_not_finite_is_an_error_with_the_reason(value: float) -> None:
 
 
 def test_an_estimate_of_distinct_values_is_near() -> None:
-    """Within a tenth, which is several times its standard error."""
+    """Within a fifth, which is several times its standard error."""
     source = DataSource.from_duckdb(duckdb.connect(), query="SELECT range % 5000 AS a FROM range(20000)")
     (estimate,) = values(source, mp.approx_unique_count("a"))
     assert isinstance(estimate, int)
-    assert 4500 <= estimate <= 5500
+    assert 4000 <= estimate <= 6000
 
 
 def test_zeros_of_both_signs_and_every_nan_are_one_value() -> None:
@@ -252,7 +252,7 @@ def test_a_time_limit_ends_the_scan_and_nothing_else(kind: str) -> None:
         "relation": lambda: DataSource.from_duckdb(connection.sql(ENDLESS)),
         "records": lambda: DataSource.from_records([{"n": n} for n in range(50_000)]),
     }[kind]()
-    heavy = mp.custom_sql("sum(list_sum(list_transform(range(100000), lambda x: x * n)))")
+    heavy = mp.custom_sql("sum(levenshtein(repeat('a', 300), concat(repeat('b', 300), n)))")
     started = time.perf_counter()
     over = r"dataset 't' could not be read: the time limit is over, of which 0\.2 s"
     with pytest.raises(ScanError, match=over) as caught:

@@ -104,7 +104,7 @@ def test_an_endpoint_that_is_wrong_costs_the_deadline_at_most(
 ) -> None:
     """All signals together; what did not arrive is counted by its reason."""
     run, reason = FAULTS[fault]
-    with run() as url, telemetry_to(url, monkeypatch) as telemetry, captured_logs() as logs:
+    with run() as url, telemetry_to(url, monkeypatch) as telemetry, captured_logs(logging.WARNING) as logs:
         fill(telemetry)
         started = time.monotonic()
         delivery = telemetry.flush()
@@ -125,7 +125,7 @@ def test_an_endpoint_that_is_wrong_costs_the_deadline_at_most(
 
 def test_what_arrives_is_complete(otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every span and every point, and nothing is logged."""
-    with telemetry_to(otlp.url, monkeypatch) as telemetry, captured_logs() as logs:
+    with telemetry_to(otlp.url, monkeypatch) as telemetry, captured_logs(logging.WARNING) as logs:
         fill(telemetry, spans=1_300)
         delivery = telemetry.flush()
     assert (delivery.delivered, delivery.dropped) == ({"traces": 1_300, "metrics": 1}, {})
@@ -237,6 +237,17 @@ def test_a_provider_s_own_flush_tells_the_truth(
         assert not pipe.force_flush(100)
 
 
+def test_what_is_made_after_the_end_is_counted_as_lost(
+    otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing waits for it."""
+    with telemetry_to(otlp.url, monkeypatch) as telemetry:
+        assert telemetry.shutdown().complete
+        assert telemetry.tracer_provider is not None
+        telemetry.tracer_provider.get_tracer("mine").start_span("late").end()
+        assert telemetry.flush(20).dropped == {("traces", "timeout"): 1}
+
+
 def test_spans_that_were_not_sampled_are_not_sent(
     otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,10 +262,12 @@ def test_grpc_names_the_reason_too(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("grpc", reason="pip install 'dqx[otlp-grpc]'")
     with (
         refused() as url,
-        telemetry_to(url, monkeypatch, OTEL_EXPORTER_OTLP_PROTOCOL="grpc") as telemetry,
+        telemetry_to(
+            url, monkeypatch, OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_TIMEOUT="3"
+        ) as telemetry,
     ):
         fill(telemetry)
-        dropped = telemetry.flush(3.0).dropped
+        dropped = telemetry.flush(60).dropped
     assert dropped == {("traces", "unreachable"): 3, ("metrics", "unreachable"): 1}
 
 

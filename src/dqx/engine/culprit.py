@@ -52,7 +52,8 @@ class Reads:
         except self._refused as error:
             if not any(aggregate.fallback for aggregate in wanted):
                 return self._isolate(wanted, error)
-            # A bitmap that did not fit: what it counts is counted in a hash table instead.
+            # A bitmap that did not fit, as the likelier cause: it is counted in a hash table instead.
+            self._extra = max(self._extra - 1, 0)
             plain = self.read(aggregate.fallback or aggregate for aggregate in wanted)
             return {aggregate: plain[aggregate.fallback or aggregate] for aggregate in wanted}
 

@@ -25,7 +25,10 @@ By them the public form of a query leaves the user's SQL out, and no `?` in a na
 
 Tree = dict[str, Any]
 
+HALF_PAIR = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, which Python's text can hold and an engine's cannot."""
 UNFIT = re.compile(f"[{BEGIN}{END}{PLACE}\ud800-\udfff]")
+"""What cannot stand in a query: that, and the marks."""
 _MARKED = re.compile(f"{BEGIN}.*?{END}", re.DOTALL)
 
 _WANTED = {
@@ -97,6 +100,8 @@ class Parser:
         """Return a regular expression that the engine can compile; raise ScanError otherwise."""
         import duckdb
 
+        if HALF_PAIR.search(regex):
+            raise ScanError(f"{regex!r} is not a regular expression: it holds half of a surrogate pair")
         try:
             self._connection.execute("SELECT regexp_matches('', ?)", [regex]).fetchall()
         except duckdb.Error as error:
@@ -137,7 +142,8 @@ class Parser:
     def _proven(self, tree: Tree, text: str, role: str) -> Tree:
         """Return the tree when it is one expression over the dataset's columns and nothing else."""
         wanted = _WANTED[role]
-        if not text.strip() or UNFIT.search(text):
+        # At a NUL some releases take the text for ended.
+        if not text.strip() or "\0" in text or UNFIT.search(text):
             raise ScanError(f"{role}={text!r} is not SQL; write {wanted}")
         if tree.get("error"):
             message = str(tree.get("error_message", "it does not parse")).strip()
@@ -181,7 +187,7 @@ def _trees(connection: duckdb.DuckDBPyConnection, texts: list[str]) -> list[Tree
     """Return what the engine's parser makes of each text as the one column of a SELECT."""
     # Half a surrogate pair cannot be handed over; what holds one is refused later, and alone.
     statements = [f"SELECT {text}\n".encode(errors="replace").decode() for text in texts]
-    query = "SELECT json_serialize_sql(text) FROM (SELECT unnest(?::VARCHAR[]) AS text)"
+    query = "SELECT json_serialize_sql(text, skip_default := true) FROM (SELECT unnest(?::VARCHAR[]) AS text)"
     return [json.loads(tree) for (tree,) in connection.execute(query, [statements]).fetchall()]
 
 
@@ -204,11 +210,17 @@ def _frame(statement: dict[str, Any]) -> object:
 
 
 def _nodes(part: object) -> list[dict[str, Any]]:
-    if isinstance(part, list):
-        return [node for item in part for node in _nodes(item)]
-    if not isinstance(part, dict):
-        return []
-    return [part, *(node for item in part.values() for node in _nodes(item))]
+    """Return every node of a tree, in no order."""
+    nodes: list[dict[str, Any]] = []
+    rest = [part]
+    while rest:
+        item = rest.pop()
+        if isinstance(item, dict):
+            nodes.append(item)
+            rest.extend(item.values())
+        elif isinstance(item, list):
+            rest.extend(item)
+    return nodes
 
 
 def _function(node: dict[str, Any]) -> str:

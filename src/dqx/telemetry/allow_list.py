@@ -32,19 +32,19 @@ def of_span(span: ReadableSpan, secrets: frozenset[str] = frozenset()) -> Readab
         secrets: Values that must not leave wherever they stand; a plugin may put its password into an exception.
     """
     ours = span.instrumentation_scope is not None and span.instrumentation_scope.name == names.SCOPE
-    if ours and span.name in _MADE_WHOLE and names.ATTRIBUTES.keys() >= (span.attributes or {}).keys():
+    plain = not span.events and not span.links
+    if (
+        ours
+        and plain
+        and span.name in _MADE_WHOLE
+        and names.ATTRIBUTES.keys() >= (span.attributes or {}).keys()
+    ):
         return span
     attributes = _attributes(span.attributes, secrets, ours=ours)
     described = span.status.description
     description = None if described is None else _redacted(described, secrets=secrets)
     name = _redacted(span.name, secrets=secrets)
-    if (
-        attributes == (span.attributes or {})
-        and not span.events
-        and not span.links
-        and description == described
-        and name == span.name
-    ):
+    if attributes == (span.attributes or {}) and plain and description == described and name == span.name:
         return span
     events = [
         Event(

@@ -52,7 +52,7 @@ class MetricPush(MetricReader):
     ) -> None:
         self.shown = shown
         self.ledger = Ledger("metrics")
-        self.sender = Sender("dqx-metrics", self._send, self.ledger, interval_s)
+        self.sender = Sender("dqx-metrics", self._send, self.ledger, interval_s, self._close)
         self._make_exporter = make_exporter
         self._max_request_bytes = max_request_bytes
         exporter = make_exporter(self.ledger)
@@ -78,6 +78,10 @@ class MetricPush(MetricReader):
 
     def _send(self) -> None:
         self.collect(timeout_millis=COLLECT_S * 1e3)
+
+    def _close(self) -> None:
+        if self._exporter is not None:
+            self._exporter.shutdown()
 
     def _receive_metrics(
         self, metrics_data: MetricsData | None, timeout_millis: float = 10_000, **_: Any

@@ -6,6 +6,7 @@ import logging
 import math
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dqx.telemetry.ledger import Failure
@@ -42,11 +43,20 @@ class Sender:
         send: Sends all there is; called on the thread alone.
         ledger: Counts what is sent.
         interval_s: Seconds between two calls that nobody asked for; infinity for none.
+        close: Lets the exporter go, which also ends what it is trying; called once, when the sender is stopped.
     """
 
-    def __init__(self, name: str, send: Callable[[], None], ledger: Ledger, interval_s: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        send: Callable[[], None],
+        ledger: Ledger,
+        interval_s: float,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
         self._name = name
         self._send = send
+        self._close = close
         self._ledger = ledger
         self._interval_s = interval_s
         self.start_clean()
@@ -58,15 +68,17 @@ class Sender:
         self._asked = 0
         self._done = 0
         self._stopped = False
+        self._busy = False
         self._due = math.inf
 
     def start(self) -> None:
-        """Start the thread, unless it runs. Later than in the end of the process: from 3.12 on none starts there."""
-        with self._changed:
+        """Start the thread, unless it runs; from Python 3.12 on none starts when the process ends already."""
+        with self._changed, suppress(RuntimeError):
             if self._thread is None and not self._stopped:
                 self._due = time.monotonic() + self._interval_s
-                self._thread = SenderThread(self._name, self._run, self._ledger)
-                self._thread.start()
+                thread = SenderThread(self._name, self._run, self._ledger)
+                thread.start()
+                self._thread = thread
 
     def ask(self) -> int:
         """Ask for a call; return the ticket that `wait` takes."""
@@ -86,15 +98,23 @@ class Sender:
     def wait(self, ticket: int, until: float) -> bool:
         """Wait for the call of a ticket, until a time of the monotonic clock; tell whether it is over."""
         with self._changed:
-            return self._changed.wait_for(
+            self._changed.wait_for(
                 lambda: self._done >= ticket or self._stopped, max(0.0, until - time.monotonic())
             )
+            return self._done >= ticket
 
     def stop(self) -> None:
-        """Let the thread end when its current call is over. There is no way back."""
+        """Let the thread end, its current call soon. There is no way back."""
         with self._changed:
+            if self._stopped:
+                return
             self._stopped = True
             self._changed.notify_all()
+            busy = self._busy
+        if busy:
+            # Older exporters wait for their own export, for up to 30 s: not on the caller's time.
+            with suppress(RuntimeError):  # from 3.12 on no thread starts at the end of the process
+                threading.Thread(target=self._let_go, name=f"{self._name}-close", daemon=True).start()
 
     def _run(self) -> None:
         while True:
@@ -102,16 +122,23 @@ class Sender:
                 while not self._is_due():  # not wait_for: `soon` changes how long to wait
                     self._changed.wait(self._until_due())
                 if self._stopped:
-                    return
-                ticket = self._asked
+                    break
+                ticket, self._busy = self._asked, True
                 self._due = time.monotonic() + self._interval_s
             try:
                 self._send()
             except Exception as error:  # noqa: BLE001  # a stranger's exporter or callback; the next call may do
                 self._ledger.failure = Failure("unusable", f"{type(error).__name__}: {error}")
             with self._changed:
-                self._done = ticket
+                self._done, self._busy = ticket, False
+                if self._stopped:
+                    return  # who stopped it in the middle has let the exporter go
                 self._changed.notify_all()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        with suppress(Exception):  # a stranger's; nothing is sent any more
+            self._close()
 
     def _is_due(self) -> bool:
         return self._stopped or self._asked > self._done or time.monotonic() >= self._due

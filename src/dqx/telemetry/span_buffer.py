@@ -56,7 +56,7 @@ class SpanBuffer(SpanProcessor):
     ) -> None:
         self.shown = shown
         self.ledger = Ledger("traces")
-        self.sender = Sender("dqx-spans", self._send, self.ledger, interval_s)
+        self.sender = Sender("dqx-spans", self._send, self.ledger, interval_s, self._close)
         self._make_exporter = make_exporter
         self._exporter: SpanExporter | None = make_exporter(self.ledger)
         self._on_run_end = on_run_end
@@ -117,6 +117,10 @@ class SpanBuffer(SpanProcessor):
                 self.ledger.arrive(len(batch))
             else:
                 self.ledger.fail(len(batch))
+
+    def _close(self) -> None:
+        if self._exporter is not None:
+            self._exporter.shutdown()
 
     def _next_batch(self) -> list[ReadableSpan]:
         with self._lock:

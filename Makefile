@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test check lowest bench clean
+.PHONY: help demo test servers check lowest bench clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -14,6 +14,13 @@ demo: $(VENV)/ready  ## check real flights, and see what a run prints and keeps
 
 test: $(VENV)/ready  ## run all tests
 	@$(BIN)/python -m pytest -n auto
+
+# PostgreSQL, Pushgateway, node_exporter, and promtool out of Prometheus: tests start them themselves.
+SERVERS := postgresql prometheus-pushgateway prometheus-node-exporter prometheus
+
+servers:  ## install the servers that tests start (Debian's packages, as root)
+	@command -v apt-get >/dev/null || { echo "apt-get is not there: install $(SERVERS) and put them on PATH"; exit 1; }
+	@dpkg-query --show $(SERVERS) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SERVERS) >/dev/null; }
 
 check: $(VENV)/ready  ## ruff and mypy --strict
 	@$(BIN)/ruff check .

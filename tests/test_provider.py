@@ -243,6 +243,15 @@ def test_in_pandas_nan_none_nat_and_na_are_missing(dtype: str) -> None:
     assert values(source, mp.num_rows(where="a IS NULL"), mp.custom_sql("count(a)")) == [3, 2]
 
 
+@pytest.mark.parametrize("dtype", ["float64", "Float64", "double[pyarrow]"])
+def test_in_pandas_a_nan_that_was_computed_is_missing_too(dtype: str) -> None:
+    """0 / 0 in a nullable column is a NaN beside the missing ones; infinity is a number."""
+    computed = pd.Series([0.0, 1.0, 4.0], dtype=dtype) / pd.Series([0.0, 0.0, 2.0], dtype=dtype)
+    source = DataSource.from_pandas(pd.DataFrame({"a": computed}))
+    assert values(source, mp.null_count("a"), mp.minimum("a")) == [1, 2.0]
+    assert "is inf" in reason(source, mp.sum("a"))
+
+
 def test_nan_in_pandas_makes_no_sum_nan() -> None:
     """Nor a minimum, a mean or a condition."""
     source = DataSource.from_pandas(pd.DataFrame({"a": [1.5, NAN, -2.0], 'it\'s "b"': [NAN, NAN, NAN]}))
@@ -413,6 +422,16 @@ def test_csv_is_read_plain_and_zipped(folder: Path) -> None:
     assert values(source, mp.sum("column0"), mp.sum("column1")) == [3, 2.0]
     source = DataSource.from_csv(odd, delim=";", header=False, all_varchar=True)
     assert values(source, mp.max_length("column1")) == [3]
+    names, types = ["n", 'it\'s "x"'], {"n": "VARCHAR", 'it\'s "x"': "VARCHAR"}
+    source = DataSource.from_csv(odd, delim=";", header=False, names=names, types=types, nullstr=["2"])
+    assert values(source, mp.max_length("n"), mp.null_count("n"), mp.min_length(names[1])) == [1, 1, 3]
+
+
+def test_csv_with_an_option_that_there_is_not_is_a_failed_scan(folder: Path) -> None:
+    """The engine's own suggestion comes along."""
+    message = unreadable(DataSource.from_csv(folder / "zipped.csv.gz", delimeter=";"))
+    assert 'Invalid named parameter "delimeter"' in message
+    assert "delim" in message.partition("read_csv")[2]
 
 
 def test_csv_without_rows_is_empty(tmp_path: Path) -> None:

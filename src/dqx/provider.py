@@ -122,7 +122,7 @@ class DataSource:
         *,
         name: str | None = None,
         date_column: str | None = None,
-        **options: str | float | bool,
+        **options: str | float | bool | Sequence[str] | Mapping[str, str],
     ) -> DataSource:
         """Read CSV files, plain or gzipped: a path, a glob, or a list of them.
 
@@ -130,8 +130,8 @@ class DataSource:
             paths: For example `"export.csv.gz"`.
             name: The dataset's name in a list of sources.
             date_column: The column that keeps a run to its day.
-            options: DuckDB's `read_csv` options, such as `delim=";"` or `header=False`, where its own look at
-                the file does not find them out.
+            options: DuckDB's `read_csv` options, such as `delim=";"`, `header=False` or
+                `types={"zip": "VARCHAR"}`, where its own look at the file does not find them out.
         """
         return cls(
             partial(sources.open_files, "read_csv", _texts(paths), options),

@@ -144,7 +144,7 @@ def context_of(run: SuiteRun) -> dict[str, Any]:
         "runbook_url": None,
         "labels": dict(run.key.tags),
         "newest": True,
-        "persistent": True,
+        "persistent": False,
         "last_success_at": run.finished_at if run.passed else None,
         "traceparent": None,
         "datasets": {

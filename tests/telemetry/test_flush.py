@@ -267,7 +267,7 @@ def test_grpc_names_the_reason_too(monkeypatch: pytest.MonkeyPatch) -> None:
         ) as telemetry,
     ):
         fill(telemetry)
-        dropped = telemetry.flush(60).dropped
+        dropped = telemetry.flush(8).dropped
     assert dropped == {("traces", "unreachable"): 3, ("metrics", "unreachable"): 1}
 
 

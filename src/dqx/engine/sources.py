@@ -171,6 +171,10 @@ def _relation(table: str | None, query: str | None) -> str:
 def _option(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{quote(str(name))}: {_option(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_option, value))}]"
     return str(value) if isinstance(value, (int, float)) else quote(str(value))
 
 

@@ -222,7 +222,7 @@ class Slow:
         Path("ready").touch()
         time.sleep(600)
 
-suite = VerificationSuite([orders], MetricDB(), "orders")
+suite = VerificationSuite([orders], MetricDB(), "orders", {"slow": {"timeout": 600}}, plugins_timeout=600)
 suite.register_plugin("slow", Slow())
 """
 

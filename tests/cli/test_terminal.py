@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ORDERS = ("run", "checks.py", "--data", "orders=orders.parquet")
-ENDLESS = ("run", "checks.py", "--data", "endless=endless.duckdb::endless", "--timeout", "2s")
+ENDLESS = ("run", "checks.py", "--data", "endless=endless.duckdb::endless", "--timeout", "5s")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 

@@ -211,6 +211,14 @@ def drips_its_body(connection: socket.socket) -> None:
         time.sleep(1)
 
 
+def never_stops(connection: socket.socket) -> None:
+    """Send an answer without end."""
+    connection.recv(65_536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\n\r\n")
+    while True:
+        connection.sendall(b"\0" * 65_536)
+
+
 def closes_in_the_middle(connection: socket.socket) -> None:
     """Hang up in the middle of the status line."""
     connection.recv(1_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 import time
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from tests.servers.otlp import (
     drips,
     drips_its_body,
     never_answers,
+    never_stops,
     otlp_server,
     refused,
     socket_server,
@@ -93,7 +95,8 @@ FAULTS: dict[str, tuple[Callable[[], AbstractContextManager[str]], str]] = {
     "401": (answering(401, {}, b"who?"), "rejected"),
     "redirects": (answering(302, {"Location": "http://127.0.0.1:1/"}, b""), "rejected"),
     "a page for people": (answering(200, {"Content-Type": "text/html"}, b"<h1>It works!</h1>"), "rejected"),
-    "an answer without end": (answering(200, PROTOBUF, b"\0" * 70_000), "delivered"),
+    "a long answer": (answering(200, PROTOBUF, b"\0" * 70_000), "delivered"),
+    "an answer without end": (serving(never_stops), "delivered"),
     "an empty answer": (answering(200, {}, b""), "delivered"),
 }
 
@@ -170,6 +173,17 @@ def test_what_arrives_late_is_no_longer_counted_as_lost(
         assert telemetry.flush(0.1).dropped == {("traces", "timeout"): 3, ("metrics", "timeout"): 1}
         assert otlp.wait_for(lambda _: telemetry.delivery().complete)
         assert telemetry.delivery().delivered == {"traces": 3, "metrics": 1}
+
+
+def test_what_ends_while_a_flush_waits_is_left_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans of other runs in the process are not lost by this one's deadline."""
+    with socket_server(never_answers) as url, telemetry_to(url, monkeypatch) as telemetry:
+        fill(telemetry)
+        later = threading.Timer(0.1, fill, [telemetry])
+        later.start()
+        assert telemetry.flush(0.5).dropped["traces", "timeout"] == SPANS
+        later.join()
+        assert telemetry.flush(0.1).dropped["traces", "timeout"] == 2 * SPANS
 
 
 def test_a_full_queue_drops_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,19 +331,19 @@ def test_points_go_in_one_request_where_they_fit_else_the_last_run_comes_last(
         assert telemetry.meter_provider is not None
         meter = telemetry.meter_provider.get_meter(names.SCOPE)
         for name, count in ((names.SUITE_LAST_RUN.name, 1), (names.ASSERTION_PASSED.name, 200)):
-            points = [Observation(1, {"assertion": f"é{n}"}) for n in range(count)]
+            points = [Observation(1, {"assertion": "é" * 200 + str(n)}) for n in range(count)]
             meter.create_observable_gauge(name, [lambda _, points=points: points])
         telemetry.flush(20)
         assert [len(otlp.requests), len(otlp.metrics())] == [1, 2]
         otlp.requests.clear()
-        pipe._max_request_bytes = 4_000
+        pipe._max_request_bytes = 20_000
         delivery = telemetry.flush(20)
         assert delivery.delivered["metrics"] == 402
     assert len(otlp.requests) > 3
-    assert all(len(request.body) <= 4_000 for request in otlp.requests)
+    assert all(len(request.body) <= 20_000 for request in otlp.requests)
     assert otlp.metrics()[-1].name == names.SUITE_LAST_RUN.name
     passed = [p for m in otlp.metrics() if m.name == names.ASSERTION_PASSED.name for p in m.gauge.data_points]
-    assert {attributes(point)["assertion"] for point in passed} == {f"é{n}" for n in range(200)}
+    assert {attributes(point)["assertion"] for point in passed} == {"é" * 200 + str(n) for n in range(200)}
 
 
 def test_after_a_request_that_failed_the_last_run_is_not_sent(

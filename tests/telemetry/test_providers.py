@@ -386,7 +386,8 @@ def test_what_the_receiver_is_told_of_the_origin(otlp: OtlpReceiver) -> None:
     program(
         "configure()\nrun()\n", OTEL_EXPORTER_OTLP_ENDPOINT=otlp.url, OTEL_EXPORTER_OTLP_HEADERS="x-key=abc"
     )
-    resource = otlp.requests[0].message.resource_spans[0]
+    traces = next(request for request in otlp.requests if request.path == "/v1/traces")
+    resource = traces.message.resource_spans[0]
     assert attributes(resource.resource)["service.name"] == "dqx"
     part = resource.scope_spans[0]
     assert part.scope.name == "dqx"

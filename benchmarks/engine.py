@@ -113,7 +113,13 @@ def scale(rounds: int) -> None:
         total = median([one["run_s"] for one in found])
         peak = max(one["peak_mib"] for one in found)
         rows.append(
-            [f"{n_assertions:,}", f"{n_metrics:,}", f"**{beyond:.0f} µs**", f"{total:.2f} s", f"{peak:.0f} MiB"]
+            [
+                f"{n_assertions:,}",
+                f"{n_metrics:,}",
+                f"**{beyond:.0f} µs**",
+                f"{total:.2f} s",
+                f"{peak:.0f} MiB",
+            ]
         )
     table(
         "Many assertions: each beyond the raw query (limit 50 µs for 10,000 over 2,000 metrics)",
@@ -173,7 +179,9 @@ def main(arguments: list[str]) -> None:
         sys.exit(f"no such part: {', '.join(unknown)}; there are: {', '.join(PARTS)}")
     SCRATCH.mkdir(exist_ok=True)
     duckdb_version = importlib.metadata.version("duckdb")
-    print(f"Python {platform.python_version()}, DuckDB {duckdb_version}, {os.cpu_count()} cores, medians of {rounds}")
+    print(
+        f"Python {platform.python_version()}, DuckDB {duckdb_version}, {os.cpu_count()} cores, medians of {rounds}"
+    )
     for name in arguments or PARTS:
         PARTS[name](rounds)
 

@@ -501,7 +501,9 @@ def test_a_time_limit_is_for_all_scans_together() -> None:
     run = suite.run({"slow": endless, "slow, too": endless}, KEY)
     assert time.perf_counter() - started < 20
     assert [r.status for r in run.results] == ["ERROR", "ERROR"]
-    assert "dataset 'slow' could not be read: the time limit is over, of which 0." in str(run.results[0].reason)
+    assert "dataset 'slow' could not be read: the time limit is over, of which 0." in str(
+        run.results[0].reason
+    )
     assert "'slow, too' could not be read: the time limit is over, of which 0 s" in str(run.results[1].reason)
     assert run.exit_code == 3
     assert suite.run({"slow": ORDERS, "slow, too": ORDERS}, KEY).passed

@@ -75,13 +75,13 @@ def test_commands_run(page: str, folder: Path) -> None:
             assert ended.returncode == 0, f"{line}\n{ended.stdout}\n{ended.stderr}"
 
 
-ORDERS = '''
+ORDERS = """
 from dqx import check
 
 @check(name="Orders")
 def orders(mp, ctx):
     ctx.assert_that(mp.num_rows()).where(name="there are orders").is_positive()
-'''
+"""
 
 
 def test_every_metric_is_in_the_reference() -> None:
@@ -92,6 +92,8 @@ def test_every_metric_is_in_the_reference() -> None:
     text = (ROOT / "docs/metrics.md").read_text()
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`(?:mp\.ext\.)?([a-z_]+)\(", row.split("|")[1])}
-    metrics = {name for kind in (MetricProvider, ExtendedMetrics) for name in vars(kind) if not name.startswith("_")}
+    metrics = {
+        name for kind in (MetricProvider, ExtendedMetrics) for name in vars(kind) if not name.startswith("_")
+    }
     constructors = {name for name in named if name.startswith("from_")}
     assert named - constructors == metrics

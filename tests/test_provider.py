@@ -228,6 +228,10 @@ MISSING: dict[str, Any] = {
         [pd.Timestamp("2024-01-01"), None, pd.NaT, None, pd.Timestamp("2024-01-02")],
         dtype="timestamp[us][pyarrow]",
     ),
+    "NaN in Arrow": pd.Series(pd.arrays.ArrowExtensionArray(pa.array([1.0, NAN, None, NAN, 2.0]))),
+    "NaN in Arrow, 32 bits": pd.Series(
+        pd.arrays.ArrowExtensionArray(pa.array([1.0, NAN, None, NAN, 2.0], pa.float32()))
+    ),
     "date32[pyarrow]": pd.Series(
         [DAY, None, None, None, DAY + timedelta(1)], dtype=pd.ArrowDtype(pa.date32())
     ),

@@ -23,7 +23,9 @@ def wide(mp, ctx):
 each = "count(*) - count(c{0}), avg(c{0}), max(c{0})"
 wanted = ", ".join(each.format(i) for i in range(n_columns))
 source = DataSource.from_parquet(path)
-VerificationSuite([wide], MetricDB(f"sqlite:///{store}"), "warm").run({"wide": source}, ResultKey(date(2024, 1, 1)))
+VerificationSuite([wide], MetricDB(f"sqlite:///{store}"), "warm").run(
+    {"wide": source}, ResultKey(date(2024, 1, 1))
+)
 suite = VerificationSuite([wide], MetricDB(f"sqlite:///{store}"), "wide")
 started = time.perf_counter()
 connection = duckdb.connect()

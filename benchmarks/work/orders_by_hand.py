@@ -22,8 +22,18 @@ row = (
 )
 n, null_ids, duplicates, null_rate, low, high, mean, total, spread, odd, countries, least, most = row
 passed = [
-    n > 0, null_ids == 0, duplicates == 0, null_rate < 0.05, low >= 0, high <= 500, 200 < mean < 300, total > 0,
-    spread < 200, odd == 0, countries <= 20, least >= 1 and most <= 100,
+    n > 0,
+    null_ids == 0,
+    duplicates == 0,
+    null_rate < 0.05,
+    low >= 0,
+    high <= 500,
+    200 < mean < 300,
+    total > 0,
+    spread < 200,
+    odd == 0,
+    countries <= 20,
+    least >= 1 and most <= 100,
 ]
 with sqlite3.connect(store) as connection:
     connection.execute("CREATE TABLE IF NOT EXISTS results (name TEXT, value REAL, passed INTEGER)")

@@ -13,7 +13,9 @@ def complete(mp, ctx):
     ctx.assert_that(mp.null_count("dep_time") / rows).where(
         name="departure time known", severity="P1", owner="ops"
     ).is_lt(0.05)
-    ctx.assert_that(mp.null_count("tailnum") / rows).where(name="tail number known", severity="P2").is_lt(0.02)
+    ctx.assert_that(mp.null_count("tailnum") / rows).where(name="tail number known", severity="P2").is_lt(
+        0.02
+    )
 
 
 @check(name="The day is like the day before", datasets=["flights"])
@@ -32,7 +34,9 @@ def stable(mp, ctx):
 @check(name="Delays are bearable", datasets=["flights"])
 def punctual(mp, ctx):
     ctx.assert_that(mp.average("dep_delay")).where(name="left in time on average", severity="P2").is_lt(30)
-    ctx.assert_that(mp.quantile("dep_delay", 0.95)).where(name="most left within two hours", severity="P3").is_lt(120)
+    ctx.assert_that(mp.quantile("dep_delay", 0.95)).where(
+        name="most left within two hours", severity="P3"
+    ).is_lt(120)
 
 
 @check(name="Every flight is itself", datasets=["year"])

@@ -46,7 +46,14 @@ def main() -> int:
     dqx = Path(sys.executable).with_name("dqx")
     status = 0
     for day in DAYS:
-        arguments = ["run", "examples/flights/checks.py", "--data", f"flights={flights}", "--data", f"year={flights}"]
+        arguments = [
+            "run",
+            "examples/flights/checks.py",
+            "--data",
+            f"flights={flights}",
+            "--data",
+            f"year={flights}",
+        ]
         arguments += ["--date-column", "flights=time_hour", "--db", "sqlite:///.demo/quality.db"]
         arguments += ["--date", day, "--tag", "env=demo", *(["--quiet"] if day != DAYS[-1] else [])]
         print(f"\n$ dqx {shlex.join(arguments)}", flush=True)

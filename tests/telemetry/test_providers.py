@@ -12,7 +12,7 @@ import pytest
 from tests.servers.otlp import attributes
 
 from dqx.common import ConfigurationError
-from dqx.telemetry import configure, names, providers
+from dqx.telemetry import configure, installed, names
 from dqx.telemetry.exporters import destinations
 from dqx.telemetry.providers import Telemetry
 from dqx.telemetry.resource import make_resource
@@ -33,8 +33,8 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         if name.startswith("OTEL_"):
             monkeypatch.delenv(name)
     yield
-    if (installed := providers.current()) is not None:
-        installed.shutdown()
+    if (built := installed.current()) is not None:
+        built.shutdown()
 
 
 def places(**variables: str) -> list[tuple[str, str]]:
@@ -228,14 +228,14 @@ def test_what_is_built_is_used_and_given_up_again(
     assert configure(set_global=False) is telemetry
     assert telemetry.places == (f"{otlp.url} (http/protobuf)",)
     telemetry.shutdown()
-    assert providers.current() is None
+    assert installed.current() is None
     with configure(set_global=False) as other:
         assert other is not telemetry
-    assert providers.current() is None
+    assert installed.current() is None
 
 
 GLOBAL = """
-import sys
+import sys, threading
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -333,13 +333,15 @@ try:
     configure()
 except Exception as error:
     print(error)
+print(sum(thread.name.startswith("dqx-") for thread in threading.enumerate()))
 configure(set_global=False)
 run()
 print(host.names())
 """,
         OTEL_EXPORTER_OTLP_ENDPOINT=otlp.url,
     )
-    first, second = said.splitlines()
+    first, threads, second = said.splitlines()
+    assert threads == "0"
     assert first.startswith("this process has a provider for traces already")
     assert second == "(set(), set())"
     assert {"run_suite", "assertion"} <= {span.name for span in otlp.spans("dqx")}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from opentelemetry import metrics, trace
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry import trace
 
 from dqx.plugins.declared import validated
-from dqx.telemetry import providers
+from dqx.telemetry import installed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from dqx.common import AssertionResult, PluginOutcome, SymbolInfo
     from dqx.telemetry.instruments import Instruments
     from dqx.telemetry.labels import Identity
-
-_P = TypeVar("_P")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +85,7 @@ class OtelPlugin:
             ConfigurationError: When a tag of the run is named like one of our labels.
         """
         self._run = None
-        tracer_provider = self._tracers()
+        tracer_provider = self._tracer_provider or installed.tracers()
         if tracer_provider is not None and self._settings.spans != "none":
             from dqx.telemetry.assertion_spans import make_spans
 
@@ -101,7 +98,7 @@ class OtelPlugin:
             identity = identity_of(suite_name, context.get("labels") or {})
             self._run = _Run(results, symbols, suite_name, context, identity)
             self._show(instruments, self._run, [])
-            if telemetry := providers.current():
+            if telemetry := installed.current():
                 telemetry.metrics_are_known()
 
     def finish(self, outcomes: list[PluginOutcome]) -> None:
@@ -111,7 +108,7 @@ class OtelPlugin:
         if run is None or instruments is None:
             return
         self._show(instruments, run, outcomes)
-        telemetry = providers.current()
+        telemetry = installed.current()
         if telemetry is None or telemetry.long_lived:
             verdict = run.context.get("verdict") or ""
             with trace.use_span(trace.get_current_span(_parent(run.context))):
@@ -131,22 +128,15 @@ class OtelPlugin:
         from dqx.telemetry.snapshot import snapshot_of
 
         context = run.context
-        telemetry = providers.current()
+        telemetry = installed.current()
         if telemetry is not None and telemetry.lost:
             context = {"telemetry_dropped": telemetry.lost, **context}
         instruments.show(
             run.identity.text, lambda: snapshot_of(run.results, run.symbols, run.suite, context, outcomes)
         )
 
-    def _tracers(self) -> TracerProvider | None:
-        built = providers.current()
-        provider = self._tracer_provider or (built.tracer_provider if built else None)
-        return provider or _real(trace.get_tracer_provider())
-
     def _instruments(self) -> Instruments | None:
-        built = providers.current()
-        provider = self._meter_provider or (built.meter_provider if built else None)
-        provider = provider or _real(metrics.get_meter_provider())
+        provider = self._meter_provider or installed.meters()
         if provider is None or not self._settings.metrics:
             return None
         from dqx.telemetry.instruments import instruments_on
@@ -154,11 +144,11 @@ class OtelPlugin:
         return instruments_on(provider)
 
 
-def _real(provider: _P) -> _P | None:
-    return provider if providers.is_sdk(provider) else None
-
-
 def _parent(context: Mapping[str, Any]) -> Context | None:
     """Return the context of the run's span; None when it had none."""
     traceparent = context.get("traceparent")
-    return TraceContextTextMapPropagator().extract({"traceparent": traceparent}) if traceparent else None
+    if not traceparent:
+        return None
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    return TraceContextTextMapPropagator().extract({"traceparent": traceparent})

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dqx.common import ConfigurationError
-from dqx.telemetry import tracing
+from dqx.telemetry import installed, tracing
 from dqx.telemetry.exporters import destinations
 from dqx.telemetry.redaction import redact
 
@@ -190,25 +190,15 @@ class Telemetry:
                 pipe.sender.soon(SOON_S)
 
     def set_global(self) -> None:
-        """Make the providers those of the process, for the spans of plugins, too.
+        """Make the providers those of the process, for the spans of plugins, too, where it has none.
 
-        Where they are providers that DQX built before, which OpenTelemetry lets nobody replace, they stay.
-
-        Raises:
-            ConfigurationError: When the process has providers of its own.
+        OpenTelemetry lets nobody replace them: those that DQX built and shut down before stay.
         """
         from opentelemetry import metrics, trace
 
-        for signal, provider in (("traces", self.tracer_provider), ("metrics", self.meter_provider)):
-            if provider is not None and taken(signal):
-                raise ConfigurationError(
-                    f"this process has a provider for {signal} already, which DQX uses as it is, without being told; "
-                    "to send by providers of its own: configure(set_global=False)",
-                    signal,
-                )
-        if self.tracer_provider is not None and not is_sdk(trace.get_tracer_provider()):
+        if self.tracer_provider is not None and installed.global_tracers() is None:
             trace.set_tracer_provider(self.tracer_provider)
-        if self.meter_provider is not None and not is_sdk(metrics.get_meter_provider()):
+        if self.meter_provider is not None and installed.global_meters() is None:
             metrics.set_meter_provider(self.meter_provider)
 
     def shutdown(self) -> Delivery:
@@ -218,7 +208,8 @@ class Telemetry:
         for pipe in self._pipes:
             pipe.sender.stop()
         _built.discard(self)
-        _withdraw(self)
+        if installed.withdraw(self) and self.tracer_provider is not None:
+            tracing.use_provider(None)
         return delivery
 
     def __enter__(self) -> Telemetry:
@@ -261,9 +252,6 @@ _built: weakref.WeakSet[Telemetry] = weakref.WeakSet()
 _own: weakref.WeakSet[object] = weakref.WeakSet()
 """The providers that DQX built in this process, also those that are shut down."""
 
-_installed: list[Telemetry] = []
-"""The one in use, or none: one per process, as the global providers are."""
-
 
 def configure(
     *, set_global: bool = True, deadline_s: float = DEADLINE_S, secrets: Iterable[str] = ()
@@ -282,11 +270,17 @@ def configure(
         ConfigurationError: When a variable cannot be used, an extra is not installed, or, with `set_global`, the
             process has providers already.
     """
-    if (installed := current()) is not None:
-        return installed
+    if (built := installed.current()) is not None:
+        return built
     wanted, problems = destinations()
     if problems:
         raise problems[0]
+    for signal in {each.signal for each in wanted if set_global and taken(each.signal)}:
+        raise ConfigurationError(
+            f"this process has a provider for {signal} already, which DQX uses as it is, without being told; "
+            "to send by providers of its own: configure(set_global=False)",
+            signal,
+        )
     telemetry = Telemetry(wanted, deadline_s=deadline_s, secrets=frozenset(secrets))
     if telemetry.active:
         install(telemetry, set_global=set_global)
@@ -295,41 +289,18 @@ def configure(
 
 
 def install(telemetry: Telemetry, *, set_global: bool) -> None:
-    """Send the telemetry of DQX by these providers, until they are shut down.
-
-    Raises:
-        ConfigurationError: When, with `set_global`, the process has providers already.
-    """
+    """Send the telemetry of DQX by these providers, until they are shut down."""
     if set_global:
         telemetry.set_global()
-    _installed[:] = [telemetry]
+    installed.install(telemetry)
     if telemetry.tracer_provider is not None:
         tracing.use_provider(telemetry.tracer_provider)
 
 
-def current() -> Telemetry | None:
-    """Return what DQX built and has not shut down, or None."""
-    return _installed[0] if _installed else None
-
-
-def is_sdk(provider: object) -> bool:
-    """Tell whether a provider is a real one, not the API's stand-in that does nothing."""
-    return callable(getattr(provider, "force_flush", None))
-
-
-def _withdraw(telemetry: Telemetry) -> None:
-    if telemetry in _installed:
-        _installed.clear()
-        if telemetry.tracer_provider is not None:
-            tracing.use_provider(None)
-
-
 def taken(signal: str) -> bool:
     """Tell whether the process has a provider for a signal that DQX did not build."""
-    from opentelemetry import metrics, trace
-
-    provider: object = trace.get_tracer_provider() if signal == "traces" else metrics.get_meter_provider()
-    return is_sdk(provider) and provider not in _own
+    provider = installed.global_tracers() if signal == "traces" else installed.global_meters()
+    return provider is not None and provider not in _own
 
 
 def _number(variable: str, default: float) -> float:

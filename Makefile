@@ -34,6 +34,8 @@ bench: $(VENV)/ready  ## measure; prints the tables of docs/benchmarks.md
 	@$(BIN)/python benchmarks/engine.py
 	@$(BIN)/python benchmarks/plugins.py
 	@$(BIN)/python benchmarks/audit.py
+	@$(BIN)/python benchmarks/telemetry.py
+	@$(BIN)/python benchmarks/otel.py
 
 clean:  ## remove what was made
 	@rm -rf $(VENV) .demo .bench build dist

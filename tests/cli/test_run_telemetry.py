@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -49,12 +51,27 @@ def test_a_run_arrives_and_the_last_line_says_where(
 
 def test_nothing_is_said_or_imported_without_variables(orders: Path) -> None:
     """Each cron run would pay for it."""
-    path = write_checks(orders.parent)
-    heavy = "[n for n in sys.modules if n.startswith(('opentelemetry.sdk', 'opentelemetry.exporter', 'requests'))]"
-    path.write_text(path.read_text() + f"\nimport atexit, sys\natexit.register(lambda: print({heavy}))\n")
-    code, out, err = run(orders.parent, "run", "checks.py", *ORDERS, "--db", "sqlite:///q.db")
-    assert (code, err) == (0, "")
-    assert out.splitlines()[-1] == "[]"
+    write_checks(orders.parent)
+    program = f"""
+import sys
+sys.argv = ["dqx", "run", "checks.py", *{ORDERS!r}, "--db", "sqlite:///q.db", "-q"]
+from dqx.cli.main import dqx
+try:
+    dqx()
+except SystemExit as ending:
+    print(ending.code)
+heavy = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.metrics", "requests")
+print([name for name in sys.modules if name.startswith(heavy)])
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=orders.parent,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (ended.stdout, ended.stderr) == ("0\n[]\n", "")
 
 
 def test_quiet_says_nothing_of_what_arrived(orders: Path, otlp: OtlpReceiver) -> None:

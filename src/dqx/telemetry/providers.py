@@ -275,12 +275,13 @@ def configure(
     wanted, problems = destinations()
     if problems:
         raise problems[0]
-    for signal in {each.signal for each in wanted if set_global and taken(each.signal)}:
-        raise ConfigurationError(
-            f"this process has a provider for {signal} already, which DQX uses as it is, without being told; "
-            "to send by providers of its own: configure(set_global=False)",
-            signal,
-        )
+    for each in wanted if set_global else ():
+        if taken(each.signal):
+            raise ConfigurationError(
+                f"this process has a provider for {each.signal} already, which DQX uses as it is, without being "
+                "told; to send by providers of its own: configure(set_global=False)",
+                each.signal,
+            )
     telemetry = Telemetry(wanted, deadline_s=deadline_s, secrets=frozenset(secrets))
     if telemetry.active:
         install(telemetry, set_global=set_global)

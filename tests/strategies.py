@@ -1,6 +1,6 @@
 """Random tables that hold what data really holds: edges of every type, missing values, few distinct ones."""
 
-# ruff: noqa: DTZ001  # timestamps without a zone are among what is tested
+# timestamps without a zone are among what is tested
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def complete(mp: MetricProvider, ctx: Context) -> None:
 
 def test_the_first_example_runs(tmp_path: Path) -> None:
     """On a file with several days, run for each of them, with history from the second on."""
-    start = datetime(2013, 1, 1)  # noqa: DTZ001
+    start = datetime(2013, 1, 1)
     hours = [start + timedelta(hours=n) for n in range(72)]
     distances = [100 * (1 + (hour.day == 3) * 9) for hour in hours]
     table = pa.table(
@@ -166,7 +166,7 @@ def test_a_run_gives_back_everything_about_itself() -> None:
     assert isinstance(run, SuiteRun)
     assert (run.suite, run.key, run.verdict, run.passed, run.exit_code) == ("orders", KEY, "failed", False, 1)
     assert run.started_at.tzinfo is UTC
-    assert run.started_at <= result_of(run).evaluated_at <= run.finished_at + timedelta(seconds=1)  # type: ignore[operator]
+    assert run.started_at <= result_of(run).evaluated_at <= run.finished_at + timedelta(seconds=1)
     assert 0 < run.duration_s < 60
     (symbol,) = run.symbols
     assert (symbol.name, symbol.metric, symbol.label, symbol.dataset) == (
@@ -802,7 +802,7 @@ def test_how_late_a_suite_may_be(every: timedelta | None, grace: timedelta | Non
 def test_a_generator_of_checks_is_kept() -> None:
     """It is gone through once, and the suite runs more than once."""
     suite = suite_of(*(c for c in [good]))
-    assert VerificationSuite((c for c in [good]), MetricDB(), " orders ").name == "orders"  # type: ignore[arg-type]
+    assert VerificationSuite((c for c in [good]), MetricDB(), " orders ").name == "orders"
     assert suite.run({"t": ORDERS}, KEY).passed
     assert suite.run({"t": ORDERS}, KEY).passed
 

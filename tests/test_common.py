@@ -1,6 +1,6 @@
 """The result model: verdicts, keys, tags and errors, and that none of them can be changed."""
 
-# ruff: noqa: DTZ001  # timestamps without a zone are among what is tested
+# timestamps without a zone are among what is tested
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_the_verdict_counts_what_is_at_or_above_fail_on(
     results: list[tuple[str, str]], fail_on: str, verdict: str
 ) -> None:
     """Neither an error nor what was skipped counts as passed, and nothing evaluated is no verdict."""
-    assert verdict_of([result(*pair) for pair in results], fail_on) == verdict  # type: ignore[arg-type]
+    assert verdict_of([result(*pair) for pair in results], fail_on) == verdict
 
 
 @given(
@@ -292,7 +292,7 @@ def test_severities_are_p0_to_p3() -> None:
     assert [check_severity(severity, "here") for severity in SEVERITIES] == ["P0", "P1", "P2", "P3"]
     for wrong in ("P4", "p1", "", None, 1, "P1 "):
         with pytest.raises(ConfigurationError, match=r"here: severity is .*; allowed are P0") as caught:
-            check_severity(wrong, "here")  # type: ignore[arg-type]
+            check_severity(wrong, "here")
         assert caught.value.culprit is wrong
 
 

@@ -431,6 +431,14 @@ def as_utc(moment: date) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def one_line(text: str) -> str:
+    """Return text with what would break its line, forge another, or steer a terminal, spelled out."""
+    if text.isprintable():
+        return text
+    joiner = "\u200d"  # holds an emoji together; not printable by Python's count
+    return "".join(c if c.isprintable() or c == joiner else c.encode("unicode_escape").decode() for c in text)
+
+
 def verdict_of(results: Sequence[AssertionResult], fail_on: Severity) -> Verdict:
     """Return the verdict on results: what counts is at or above `fail_on`; nothing evaluated is `skipped`."""
     counted = {r.status for r in results if r.severity <= fail_on}

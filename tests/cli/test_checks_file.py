@@ -41,7 +41,7 @@ SUITES = """
 def refusal(path: Path, **options: str) -> str:
     """Return why a checks file is refused; the file, or what was asked of it, is the culprit."""
     with pytest.raises(ConfigurationError) as caught:
-        load_suites(path, None, **options)  # type: ignore[arg-type]  # each is text here
+        load_suites(path, None, **options)
     assert caught.value.culprit is not None
     return str(caught.value)
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dqx.cli.readable import one_line, readable
+from dqx.cli.readable import readable
+from dqx.common import one_line
 
 if TYPE_CHECKING:
     from dqx.common import Value

@@ -98,7 +98,7 @@ def test_a_bad_endpoint_changes_neither_verdict_nor_exit_code(
 ) -> None:
     """It is warned of once, and counted in the last line."""
     write_checks(orders.parent, at_least)
-    with socket_server(server) if server else refused() as url:  # type: ignore[arg-type]  # a table's value
+    with socket_server(server) if server else refused() as url:
         started = time.monotonic()
         arguments = ("run", "checks.py", *ORDERS, "--db", "sqlite:///q.db")
         got, out, err = run(orders.parent, *arguments, env=sending_to(url))

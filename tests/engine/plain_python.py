@@ -88,7 +88,7 @@ def expected(spec: MetricSpec, rows: list[Row], now: datetime) -> Any:
         case "median":
             return _quantile(known, 0.5)
         case "quantile":
-            return _quantile(known, float(spec.values[0]))  # type: ignore[arg-type]
+            return _quantile(known, float(spec.values[0]))
         case "variance":
             return _variance(known)
         case "stddev":
@@ -109,7 +109,7 @@ def assert_agrees(metric: str, found: ResultValue, wanted: Any) -> None:
         return
     assert found.error is None, f"{metric}: {found.error}; it is {wanted}"
     if isinstance(wanted, About):
-        assert found.value == wanted.value or abs(float(found.value) - wanted.value) <= wanted.error, (  # type: ignore[arg-type]
+        assert found.value == wanted.value or abs(float(found.value) - wanted.value) <= wanted.error, (
             f"{metric} is {found.value}, in plain Python {wanted}"
         )
         return
@@ -121,12 +121,12 @@ def assert_agrees(metric: str, found: ResultValue, wanted: Any) -> None:
 
 def _key(value: Any) -> Hashable:
     """NaN is one value, and -0.0 is 0.0."""
-    return "NaN" if value != value else value  # noqa: PLR0124
+    return "NaN" if value != value else value
 
 
 def _rank(value: Any) -> tuple[bool, Any]:
     """NaN is larger than any number."""
-    return (True, 0) if value != value else (False, value)  # noqa: PLR0124
+    return (True, 0) if value != value else (False, value)
 
 
 def _finite(value: Any) -> Any:

@@ -321,6 +321,6 @@ def test_checks_run_anew_each_time_they_are_collected() -> None:
 
     @check(name="c")
     def body(mp: MetricProvider, ctx: Context) -> None:
-        ctx.assert_that(mp.num_rows()).where(name="n").is_eq(datetime.now().year)  # noqa: DTZ005
+        ctx.assert_that(mp.num_rows()).where(name="n").is_eq(datetime.now().year)
 
     assert [a.render() for a in collected(body)] == [a.render() for a in collected(body)]

@@ -28,7 +28,7 @@ class UnboundError(RefusedError):
 class Engine:
     """Computes the length of each aggregate's text, and refuses some of them, as an engine does."""
 
-    def __init__(self, bad: set[str] = frozenset(), unbound: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+    def __init__(self, bad: set[str] = frozenset(), unbound: set[str] = frozenset()) -> None:
         self.bad, self.unbound = bad, unbound
         self.read: list[list[str]] = []
         self.probed = 0

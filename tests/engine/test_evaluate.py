@@ -265,7 +265,7 @@ def test_a_result_carries_where_it_is_from() -> None:
     assert (result.yyyy_mm_dd, result.evaluated_at, result.datasets) == (date(2024, 3, 1), CLOCK, ("t",))
     assert dict(result.tags) == {"env": "prod", "k": "v"}
     with pytest.raises(TypeError):
-        result.tags["env"] = "dev"  # type: ignore[index]
+        result.tags["env"] = "dev"
 
 
 def test_the_redacted_expression_shows_no_text_of_the_user() -> None:

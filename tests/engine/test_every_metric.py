@@ -152,7 +152,7 @@ def test_metrics_of_a_day(rows: list[Row], condition: str, date_column: str, tmp
 
 def test_every_kind_of_metric_is_among_them() -> None:
     """The kinds that plain Python does not repeat are an estimate and the user's own SQL."""
-    kinds = set(MetricKind.__args__)  # type: ignore[attr-defined]
+    kinds = set(MetricKind.__args__)
     assert kinds - {metric.spec.kind for metric in metrics_of(SCHEMA.names)} == {
         "approx_unique_count",
         "custom_sql",

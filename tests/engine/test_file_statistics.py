@@ -127,7 +127,7 @@ def test_text_that_is_read_as_a_number_has_the_bounds_of_text(tmp_path: Path) ->
     floats = write(tmp_path / "3.parquet", {"a": [0.4, 7.6]})
     assert both([numbers, floats], "a")[0] == ["4", "4", "0", "0", "8"]
     days = write(tmp_path / "4.parquet", {"d": [date(2024, 1, 2)]})
-    moments = write(tmp_path / "5.parquet", {"d": [datetime(2024, 1, 1, 23), datetime(2024, 1, 3, 23)]})  # noqa: DTZ001
+    moments = write(tmp_path / "5.parquet", {"d": [datetime(2024, 1, 1, 23), datetime(2024, 1, 3, 23)]})
     assert both([days, moments], "d")[0] == ["3", "3", "0", "2024-01-01", "2024-01-03"]
 
 

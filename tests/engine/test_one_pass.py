@@ -1,6 +1,6 @@
 """Each dataset is read once, in time; what goes wrong with one metric is that metric's alone."""
 
-# ruff: noqa: DTZ001  # timestamps without a zone are among what is tested
+# timestamps without a zone are among what is tested
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_equal_hashes_are_looked_at_again_and_counted() -> None:
 )
 def test_what_cannot_be_asked_costs_no_read(metric: object, message: str) -> None:
     """Unknown columns and types that do not fit are found before; the others of the scan are read once."""
-    report = scan(SOURCE, metric, mp.num_rows(), mp.sum("a"))  # type: ignore[arg-type]
+    report = scan(SOURCE, metric, mp.num_rows(), mp.sum("a"))
     bad, rows, total = report.values.values()
     with pytest.raises(ScanError, match=message):
         bad.unwrap()
@@ -130,9 +130,9 @@ BAD_AT_RUN_TIME = [
 def test_an_error_at_run_time_is_its_metrics_alone(bad: object, beside: int) -> None:
     """The culprit is found in few more reads, which are counted; what shares the query has its value."""
     good = [mp.num_rows(where=f"a > {n}") for n in range(beside)]
-    report = scan(SOURCE, *good[: beside // 2], bad, *good[beside // 2 :])  # type: ignore[arg-type]
+    report = scan(SOURCE, *good[: beside // 2], bad, *good[beside // 2 :])
     assert [report.values[m.spec].unwrap() for m in good] == [9 - n if n < 9 else 0 for n in range(beside)]
-    assert report.values[bad.spec].is_failure()  # type: ignore[attr-defined]
+    assert report.values[bad.spec].is_failure()
     assert report.run.rows == 10
     assert 1 <= report.run.reads <= 9
 

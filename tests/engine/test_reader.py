@@ -18,7 +18,7 @@ from dqx.engine.user_sql import BEGIN, END, PLACE, fill, public_text
 # Without NUL, which early releases of the engine end a query at; such a text is bound, and found, all the same.
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 MOMENTS = st.one_of(st.dates(), st.datetimes())
-ZONED = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+ZONED = st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 NUMBERS = st.one_of(
     st.integers(-(2**127) + 1, 2**127 - 1),
     st.floats(allow_nan=False),

@@ -398,7 +398,7 @@ def test_a_value_of_the_users_sql_is_exact_whatever_its_type() -> None:
         ),
         "max(CAST(9007199254740993 AS BIGINT))": 2**53 + 1,
         "max(DATE '2024-02-29')": date(2024, 2, 29),
-        "max(TIMESTAMP '2024-02-29 12:00:00.000001')": datetime(2024, 2, 29, 12, 0, 0, 1),  # noqa: DTZ001
+        "max(TIMESTAMP '2024-02-29 12:00:00.000001')": datetime(2024, 2, 29, 12, 0, 0, 1),
         "max(TIMESTAMPTZ '2024-02-29 12:00:00+05:30')": datetime.fromisoformat("2024-02-29T06:30:00+00:00"),
         "max(0.1::DOUBLE)": 0.1,
         "max(5e-324::DOUBLE)": 5e-324,

@@ -124,7 +124,7 @@ def test_a_page_is_rendered_once() -> None:
         asked.append(rendering_s)
         return []
 
-    page = Page(families(snapshot.samples), about)  # type: ignore[arg-type]  # an empty list is one of families
+    page = Page(families(snapshot.samples), about)
     for compressed in (False, True):
         assert page.body("text", compressed=compressed) is page.body("text", compressed=compressed)
     assert len(asked) == 1

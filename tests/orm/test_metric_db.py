@@ -199,7 +199,7 @@ def test_runs_are_chosen_by_suite_and_by_at_least_these_tags(store: MetricDB, ma
     make.store(store, make.run("d", make.key(3, env="prod"), suite="orders"))
 
     def found(*arguments: str, **options: dict[str, str]) -> list[str]:
-        return [run.run_id for run in store.runs(*arguments, **options)]  # type: ignore[arg-type]
+        return [run.run_id for run in store.runs(*arguments, **options)]
 
     assert found() == ["d", "c", "b", "a"]
     assert found("flights") == ["c", "b", "a"]
@@ -257,7 +257,7 @@ def test_a_value_of_another_type_is_named_and_nothing_is_stored(
     store.start_run("r1", make.info(), make.key(), make.at(0))
 
     with pytest.raises(StoreError, match=r"bad.*type object") as caught:
-        store.finish_run(run, [StoredMetric("d", "bad", "bad", bad if culprit == "metric" else 1)], {})  # type: ignore[arg-type]
+        store.finish_run(run, [StoredMetric("d", "bad", "bad", bad if culprit == "metric" else 1)], {})
 
     assert caught.value.url == store.url
     assert store.results("r1") == []
@@ -599,7 +599,7 @@ def test_stored_things_cannot_be_changed(store: MetricDB, make: Examples) -> Non
 
     for mapping in (run.counts, run.key.tags, state.failing_since, store.results("r1")[0].thresholds):
         with pytest.raises(TypeError):
-            mapping["x"] = 1  # type: ignore[index]
+            mapping["x"] = 1
     assert isinstance(run.key.tags, Tags)
 
 

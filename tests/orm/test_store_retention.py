@@ -40,7 +40,7 @@ def full_run(make: Examples, run_id: str, day: int, **tags: str) -> object:
 def test_old_runs_are_pruned_with_all_that_is_theirs(store: MetricDB, make: Examples) -> None:
     """After pruning the store holds what it would if the old runs had never been."""
     for day in range(6):
-        make.store(store, full_run(make, f"r{day}", day), {f"metric {day}": day})  # type: ignore[arg-type]
+        make.store(store, full_run(make, f"r{day}", day), {f"metric {day}": day})
 
     assert store.prune(timedelta(days=2), make.at(5)) == 3
 
@@ -104,7 +104,7 @@ def test_a_registered_suite_that_never_ran_is_not_pruned(store: MetricDB, make: 
 def test_a_run_is_deleted_with_all_that_is_theirs(store: MetricDB, make: Examples) -> None:
     """A deleted run leaves no rows of its own, and other runs whole."""
     for day in range(2):
-        make.store(store, full_run(make, f"r{day}", day), {"num_rows()": day})  # type: ignore[arg-type]
+        make.store(store, full_run(make, f"r{day}", day), {"num_rows()": day})
 
     store.delete_run("r1")
 

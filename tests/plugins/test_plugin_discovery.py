@@ -306,7 +306,7 @@ def test_a_lazy_manager_loads_a_plugin_when_it_is_its_turn(site: Path) -> None:
     import builtins
 
     diary: list[str] = []
-    builtins.diary = diary  # type: ignore[attr-defined]  # where two modules of nobody can write
+    builtins.diary = diary
     install(
         site,
         "dist",
@@ -322,7 +322,7 @@ def test_a_lazy_manager_loads_a_plugin_when_it_is_its_turn(site: Path) -> None:
         assert diary == ["mod_c"]
         outcomes = run_through(manager)
     finally:
-        del builtins.diary  # type: ignore[attr-defined]
+        del builtins.diary
     assert diary == ["mod_c", "mod_a", "process mod_a", "mod_b", "process mod_b", "process mod_c"]
     assert [entry[:2] for entry in endings(outcomes)][:3] == [
         ("c", "load"),

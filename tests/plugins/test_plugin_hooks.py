@@ -81,7 +81,7 @@ class WantsKeyword(Good):
 
 
 class NoSelf(Good):
-    def shutdown() -> None: ...  # type: ignore[misc]  # the mistake that is tested
+    def shutdown() -> None: ...
 
 
 class Async(Good):
@@ -139,7 +139,7 @@ def test_a_wrong_signature_is_refused_by_name(plugin: Any, culprit: str, message
 def test_a_method_without_a_signature_is_given_the_benefit_of_the_doubt() -> None:
     """What is written in C cannot always be looked into; the first call will tell."""
     plugin = Good()
-    plugin.initialize = {}.update  # type: ignore[method-assign, assignment]  # a method of a builtin
+    plugin.initialize = {}.update
     check_hooks(plugin)
 
 

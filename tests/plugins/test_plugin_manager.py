@@ -313,7 +313,7 @@ def test_a_configuration_that_is_no_mapping_is_refused(config: Any) -> None:
 def test_a_total_that_is_no_time_is_refused(total: Any) -> None:
     """Seconds, at least a tenth of one."""
     with pytest.raises(
-        ConfigurationError, match=r"total_timeout is .*; it takes a number of seconds, 0\.1 to 86,400"
+        ConfigurationError, match=r"plugins_timeout.* is .*; it takes a number of seconds, 0\.1 to 86,400"
     ):
         PluginManager(total_timeout=total, entry_points=())
 
@@ -713,7 +713,7 @@ def test_every_call_is_a_span_below_the_run_s() -> None:
     """A plugin's own spans nest below its call; shutdown, after the run, is below the run's span."""
     seen: dict[str, Any] = {}
     plugin = Finisher("p")
-    plugin.process = lambda *run: seen.update(active=get_current_span().get_span_context())  # type: ignore[method-assign]
+    plugin.process = lambda *run: seen.update(active=get_current_span().get_span_context())
     with recorded_spans() as exporter:
         manager = manager_of(p=plugin)
         with tracing.run_suite("s", "r", date(2024, 1, 31)) as run:

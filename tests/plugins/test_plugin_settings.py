@@ -75,11 +75,11 @@ class WithModel:
 
 
 class WithData(WithModel):
-    Settings = Data  # type: ignore[assignment]
+    Settings = Data
 
 
 class Without(WithModel):
-    Settings = None  # type: ignore[assignment]
+    Settings = None
 
 
 def test_a_plugin_without_a_declaration_gets_what_was_written() -> None:

@@ -178,7 +178,7 @@ def test_failing_since_is_what_the_store_knows() -> None:
         ("12", None),
         (True, 1.0),
         (date(2024, 1, 31), 1706659200.0),
-        (datetime(2024, 1, 31, 12), 1706702400.0),  # noqa: DTZ001  # without a zone it is UTC
+        (datetime(2024, 1, 31, 12), 1706702400.0),
         (datetime(2024, 1, 31, 12, tzinfo=timezone(timedelta(hours=1))), 1706698800.0),
     ],
 )

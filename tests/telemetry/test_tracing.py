@@ -225,7 +225,7 @@ def test_the_facts_known_at_the_start_are_there_for_a_sampler(exporter: InMemory
     """They are given to the span as it is made, not set on it afterwards."""
     seen: list[Any] = []
 
-    class Sampler(trace_sampling().Sampler):  # type: ignore[misc]
+    class Sampler(trace_sampling().Sampler):
         def should_sample(self, *args: Any, **kwargs: Any) -> Any:
             seen.append(kwargs.get("attributes") or args[4])
             return trace_sampling().SamplingResult(trace_sampling().Decision.RECORD_AND_SAMPLE)

@@ -12,9 +12,8 @@ import click
 
 from dqx.cli.diagnostics import verbose_option
 from dqx.cli.duration import parse_duration
-from dqx.cli.output import emit, laid_out, result_console
-from dqx.cli.readable import one_line
-from dqx.common import ConfigurationError, as_utc
+from dqx.cli.output import emit, laid_out, plain_table, result_console
+from dqx.common import ConfigurationError, as_utc, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -213,15 +212,11 @@ def _bounds(thresholds: Mapping[str, Any]) -> str:
 
 def _table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """Return a table; names are anybody's text, and none of it steers the terminal."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
     from dqx.cli.verdict_table import VERDICT_STYLES
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    table = plain_table(*columns)
     for row in rows:
         cells = ["" if cell is None else one_line(str(cell)) for cell in row]
         table.add_row(*(Text(cell, VERDICT_STYLES.get(cell, "")) for cell in cells))

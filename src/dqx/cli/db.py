@@ -13,11 +13,10 @@ from dqx.cli.checks_file import load_suites
 from dqx.cli.diagnostics import verbose_option
 from dqx.cli.duration import duration_text, duration_value
 from dqx.cli.options import db_option, every_option, merged, suite_option, tag_option
-from dqx.cli.readable import one_line
 from dqx.cli.settings import read_settings
 from dqx.cli.store import existing_store, open_store
 from dqx.cli.verdict_table import tags_text
-from dqx.common import ConfigurationError, ResultKey, did_you_mean
+from dqx.common import ConfigurationError, ResultKey, did_you_mean, one_line
 
 if TYPE_CHECKING:
     from dqx.common import SuiteInfo

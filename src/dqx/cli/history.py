@@ -10,13 +10,12 @@ import click
 from dqx.cli.diagnostics import verbose_option
 from dqx.cli.duration import duration_text
 from dqx.cli.options import db_option, format_option, merged, tag_option
-from dqx.cli.output import emit, laid_out, result_console
-from dqx.cli.readable import one_line
+from dqx.cli.output import emit, laid_out, plain_table, result_console
 from dqx.cli.run_json import render_history
 from dqx.cli.settings import read_settings
 from dqx.cli.store import existing_store
 from dqx.cli.verdict_table import VERDICT_STYLES, tags_text
-from dqx.common import ConfigurationError, did_you_mean
+from dqx.common import ConfigurationError, did_you_mean, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -80,13 +79,11 @@ def history(
 
 
 def _table(console: Console, runs: Sequence[StoredRun], now: datetime) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
     wide = console.width >= 110
     tagged = any(run.key.tags for run in runs)
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
+    table = plain_table()
     table.add_column("Date", no_wrap=True)
     if tagged:
         table.add_column("Tags", overflow="fold")

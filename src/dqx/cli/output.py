@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 PIPE_WIDTH = 10_000
 """Columns where there is no terminal: a pipe has no width to keep to, and a wrapped cell is hard to grep."""
@@ -34,6 +35,17 @@ def result_console() -> Console:
         highlight=False,
         emoji=False,
     )
+
+
+def plain_table(*columns: str) -> Table:
+    """Return a table without lines but the one below its head; long cells go on below."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def laid_out(console: Console, text: str) -> str:

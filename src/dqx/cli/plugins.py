@@ -8,9 +8,9 @@ import click
 
 from dqx.cli.diagnostics import logging_to_stderr, verbose_option
 from dqx.cli.duration import duration_text
-from dqx.cli.output import emit, laid_out, result_console
-from dqx.cli.readable import one_line
+from dqx.cli.output import emit, laid_out, plain_table, result_console
 from dqx.cli.settings import read_settings
+from dqx.common import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -116,7 +116,7 @@ def _emit(parts: Iterable[RenderableType]) -> None:
 def _plugins_table(listings: Sequence[Listing]) -> Table:
     from rich.text import Text
 
-    table = _table("Plugin", "Distribution", "Version", "State")
+    table = plain_table("Plugin", "Distribution", "Version", "State")
     for listing in listings:
         style = (
             "green"
@@ -137,7 +137,7 @@ def _settings_tables(listings: Iterable[Listing]) -> Iterable[RenderableType]:
     for listing in listings:
         if not listing.settings:
             continue
-        table = _table("Setting", "Type", "Default", "Meaning")
+        table = plain_table("Setting", "Type", "Default", "Meaning")
         for setting in listing.settings:
             default = "must be set" if setting.default is None else setting.default
             table.add_row(*map(one_line, (setting.name, setting.type, default, setting.meaning)))
@@ -148,7 +148,7 @@ def _outcomes_table(outcomes: Sequence[PluginOutcome]) -> Table:
     """Return one row for each plugin: its last outcome, which is the one that failed if one did."""
     from rich.text import Text
 
-    table = _table("Plugin", "Distribution", "Version", "Result", "Time")
+    table = plain_table("Plugin", "Distribution", "Version", "Result", "Time")
     latest = {outcome.plugin: outcome for outcome in outcomes}
     for outcome in latest.values():
         match outcome.outcome:
@@ -167,14 +167,4 @@ def _outcomes_table(outcomes: Sequence[PluginOutcome]) -> Table:
             result,
             duration_text(taken),
         )
-    return table
-
-
-def _table(*columns: str) -> Table:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from dqx.common import Value
 
-_ZERO_WIDTH_JOINER = "\u200d"  # holds an emoji together; not printable by Python's count
 _DIGITS_MAX = 17  # a double has no more
 
 
@@ -29,15 +28,6 @@ def readable(values: Sequence[Value]) -> list[str]:
         if len(set(texts)) >= len(set(values)):
             return texts
     return [str(value) for value in values]
-
-
-def one_line(text: str) -> str:
-    """Return `text` with what would break its line, or steer a terminal, spelled out."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() or c == _ZERO_WIDTH_JOINER else c.encode("unicode_escape").decode() for c in text
-    )
 
 
 def _text(value: Value, extra: int) -> str:

@@ -8,8 +8,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from dqx.cli.duration import duration_text
-from dqx.cli.output import laid_out
-from dqx.cli.readable import one_line, readable
+from dqx.cli.output import laid_out, plain_table
+from dqx.cli.readable import readable
+from dqx.common import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -92,11 +93,9 @@ def tags_text(tags: Mapping[str, str]) -> str:
 
 def _table(run: SuiteRun, *, wide: bool, passed_max: int | None) -> Table:
     """Return the assertions by check, in the order in which they are written."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False, header_style="dim")
+    table = plain_table()
     table.add_column("Status", no_wrap=True)
     table.add_column("Sev", no_wrap=True)
     table.add_column("Assertion", overflow="fold")

@@ -92,7 +92,9 @@ class PluginManager:
     ) -> None:
         if not settings.is_time(total_timeout):
             raise ConfigurationError(
-                f"total_timeout is {total_timeout!r}; it takes {settings.TIMES}", total_timeout
+                f"the time for all plugins (plugins_timeout, total_timeout of a manager) is {total_timeout!r}; "
+                f"it takes {settings.TIMES}",
+                total_timeout,
             )
         self.on_processed: Callable[[tuple[PluginOutcome, ...]], None] | None = None
         self._config = settings.checked(config)

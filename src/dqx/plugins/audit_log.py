@@ -10,7 +10,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dqx.plugins.audit_report import one_line
+from dqx.common import one_line
 from dqx.plugins.trail_record import key_of
 from dqx.telemetry import names
 from dqx.telemetry.redaction import redact

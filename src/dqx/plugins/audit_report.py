@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from dqx.common import one_line
 from dqx.plugins.trail_record import key_of
 
 if TYPE_CHECKING:
@@ -54,13 +55,6 @@ def report_text(
         lines += ["", "Symbol Statistics:", f"  Total Symbols: {len(symbols)}"]
         lines += [f"  Successful: {good}", f"  Failed: {len(symbols) - good}"]
     return "\n".join([*lines, "=" * 20])
-
-
-def one_line(text: str) -> str:
-    """Return `text` with line breaks and other control characters spelled out: a name must not forge a line."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _share(word: str, count: int, total: int) -> str:

@@ -20,7 +20,7 @@ class NoSpanExporter(SpanExporter):
         self._ledger = ledger
         self._message = message
 
-    def export(self, spans: Any) -> SpanExportResult:  # noqa: ARG002
+    def export(self, spans: Any) -> SpanExportResult:  # noqa: ARG002  # the SDK calls it by keyword
         """Fail, for the reason that the configuration has."""
         self._ledger.failure = Failure("unusable", self._message)
         return SpanExportResult.FAILURE
@@ -34,12 +34,12 @@ class NoMetricExporter(MetricExporter):
         self._ledger = ledger
         self._message = message
 
-    def export(self, metrics_data: Any, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:  # noqa: ARG002
+    def export(self, metrics_data: Any, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:  # noqa: ARG002  # the SDK passes it
         """Fail, for the reason that the configuration has."""
         self._ledger.failure = Failure("unusable", self._message)
         return MetricExportResult.FAILURE
 
-    def force_flush(self, timeout_millis: float = 10_000) -> bool:  # noqa: ARG002
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:  # noqa: ARG002  # the SDK passes it
         """Have nothing to flush."""
         return True
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import closing
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,11 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.pool import Pool
 from tests.cli.command_line import invoke, write, write_checks
+from tests.privileges import unprivileged
 
 from dqx.orm import MetricDB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 CHECK = """
@@ -276,18 +276,6 @@ def test_a_store_of_a_newer_schema_refuses_the_run(orders: Path) -> None:
     code, out, err = run("--db", "sqlite:///q.db")
     assert (code, out) == (2, "")
     assert "was written by a newer DQX (schema 99" in err
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Act as a user whom permissions bind, where the tests run as root."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
 
 
 def test_a_read_only_store_refuses_the_run(orders: Path, monkeypatch: pytest.MonkeyPatch) -> None:

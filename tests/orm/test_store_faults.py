@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
 import threading
 import traceback
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import psycopg
 import pytest
 from sqlalchemy import event, update
 from sqlalchemy.pool import Pool
+from tests.privileges import unprivileged
 
 from dqx.common import StoreError
 from dqx.orm import MetricDB
@@ -38,18 +38,6 @@ def refusal(call: Callable[[], object]) -> str:
     assert caught.value.url
     assert caught.value.url in str(caught.value)
     return str(caught.value)
-
-
-@contextmanager
-def unprivileged() -> Iterator[None]:
-    """Act as a user whom permissions bind, where the tests run as root."""
-    before = os.geteuid()
-    if before == 0:
-        os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(before)
 
 
 @pytest.fixture

@@ -188,15 +188,17 @@ def test_a_second_signal_ends_what_holds_up_the_first(folder: Path) -> None:
 def test_an_end_that_takes_too_long_is_cut_off(folder: Path) -> None:
     """Whatever closes, or does not; with the same line and exit code."""
     program = """
-import time
+import os, time
 from dqx.cli.ending import StopSignals
 signals = StopSignals(unwind_s=0.2)
 with signals.heard(), signals.during("it did not finish", lambda: print("interrupted", flush=True)):
     told = False
     while True:
         try:
-            # In here, where the signal that follows it is swallowed.
-            told = told or print("ready", flush=True) is None
+            if not told:
+                told = True
+                # Unbuffered, and in here, where the signal that follows it is swallowed.
+                os.write(1, b"ready\n")
             time.sleep(600)
         except BaseException:
             pass

@@ -501,7 +501,7 @@ def test_a_time_limit_is_for_all_scans_together() -> None:
     run = suite.run({"slow": endless, "slow, too": endless}, KEY)
     assert time.perf_counter() - started < 20
     assert [r.status for r in run.results] == ["ERROR", "ERROR"]
-    assert "dataset 'slow' could not be read: the time limit is over, of which 0." in str(
+    assert "dataset 'slow' could not be read: the time limit is over, of which 0" in str(
         run.results[0].reason
     )
     assert "'slow, too' could not be read: the time limit is over, of which 0 s" in str(run.results[1].reason)
@@ -759,6 +759,10 @@ def good(mp: MetricProvider, ctx: Context) -> None:
         ({"timeout": timedelta()}, "timeout is a positive timedelta"),
         ({"timeout": None}, "timeout is a positive timedelta"),
         ({"timeout": 60}, "timeout is a positive timedelta"),
+        (
+            {"plugin_config": ["dqx_audit"]},
+            "plugin_config maps a plugin's name to its settings.*; it is a list",
+        ),
         ({"label_tags": "env"}, r"label_tags is a list of names, \['env'\], not 'env'"),
     ],
     ids=plain_id,
@@ -830,10 +834,24 @@ def test_settings_from_outside_are_taken_over() -> None:
         db=other, fail_on="P2", timeout=timedelta(seconds=5), plugin_config={"p": {"a": 2, "b": 3}, "q": {}}
     )
     assert (suite.db, suite.info.fail_on, suite.info.timeout_s) == (other, "P2", 5)
-    assert suite._plugin_config == {"p": {"a": 1, "b": 3}, "q": {}}
+    assert suite.plugin_config == {"p": {"a": 1, "b": 3}, "q": {}}
     assert suite.run({"t": ORDERS}, KEY).verdict == "failed"
     assert len(other.runs()) == 1
     assert store.runs() == []
+
+
+def test_the_plugins_settings_can_be_read_and_not_changed() -> None:
+    """Nor wherever they came from; another suite takes them as they are."""
+    given = {"p": {"a": 1}}
+    suite = suite_of(good, plugin_config=given)
+    assert suite_of(good).plugin_config == {}
+    with pytest.raises(TypeError):
+        suite.plugin_config["q"] = {}  # type: ignore[index]  # what must not work
+    with pytest.raises(TypeError):
+        suite.plugin_config["p"]["a"] = 2  # type: ignore[index]  # what must not work
+    again = suite_of(good, plugin_config=suite.plugin_config)
+    again.override(plugin_config={"p": {"b": 2}})
+    assert (again.plugin_config, given) == ({"p": {"a": 1, "b": 2}}, {"p": {"a": 1}})
 
 
 @pytest.mark.parametrize(

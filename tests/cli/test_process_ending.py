@@ -198,7 +198,7 @@ with signals.heard(), signals.during("it did not finish", lambda: print("interru
             if not told:
                 told = True
                 # Unbuffered, and in here, where the signal that follows it is swallowed.
-                os.write(1, b"ready\n")
+                os.write(1, b"ready\\n")
             time.sleep(600)
         except BaseException:
             pass

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dqx import plugins
@@ -29,14 +30,15 @@ from dqx.engine.plan import Plan, Symbol, make_plan
 from dqx.engine.sweep import scan_datasets
 from dqx.engine.symbols import describe_symbols, scanned_values, stored_metrics
 from dqx.provider import MetricProvider
-from dqx.publish import Publication, publish
-from dqx.telemetry import tracing
+from dqx.publish import Publication, note_dropped, publish
+from dqx.telemetry import installed, tracing
 from dqx.telemetry.labels import check_label_tags
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from dqx.common import Analyzer, AssertionResult, StoredMetric, SymbolInfo
+    from dqx.engine.assertion import Assertion
     from dqx.orm.records import SnapshotState
     from dqx.orm.repositories import MetricDB
     from dqx.plugins import PluginManager, ResultProcessor
@@ -105,6 +107,12 @@ class VerificationSuite:
             raise ConfigurationError(
                 f"{where}: label_tags is a list of names, [{label_tags!r}], not {label_tags!r}", label_tags
             )
+        if not isinstance(plugin_config, Mapping | None):
+            raise ConfigurationError(
+                f"{where}: plugin_config maps a plugin's name to its settings, such as "
+                f"{{'dqx_audit': {{'jsonl_file': 'audit.jsonl'}}}}; it is a {type(plugin_config).__name__}",
+                plugin_config,
+            )
         self._checks = tuple(checks)
         if not self._checks:
             raise ConfigurationError(f"{where} has no checks; it needs one at least")
@@ -147,6 +155,16 @@ class VerificationSuite:
         return self._db
 
     @property
+    def plugin_config(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the settings of plugins by the name of each, with those taken over from outside; read-only."""
+        return MappingProxyType(
+            {
+                name: MappingProxyType(own) if isinstance(own, Mapping) else own
+                for name, own in (self._plugin_config or {}).items()
+            }
+        )
+
+    @property
     def scanning(self) -> tuple[str, float | None] | None:
         """Return the dataset that is being scanned and how much is done (0 to 1, None if unknown), or None.
 
@@ -154,6 +172,17 @@ class VerificationSuite:
         """
         scanning = self._scanning
         return None if scanning is None else (scanning[0], scanning[1].progress())
+
+    def assertions(self) -> list[Assertion]:
+        """Return what the checks assert, in order, each with its owner; they are run for it, no data is read.
+
+        Raises:
+            ConfigurationError: When a check is not written as it should be.
+        """
+        found = collect(self._checks, MetricProvider(), self._name, self._db)
+        if self.info.owner is None:
+            return found
+        return [a if a.owner else replace(a, owner=self.info.owner) for a in found]
 
     def interrupt(self) -> None:
         """End the run that is under way: its scan is interrupted, and `run` raises KeyboardInterrupt.
@@ -193,10 +222,13 @@ class VerificationSuite:
             self._db = db
         if plugin_config:
             own = self._plugin_config or {}
-            self._plugin_config = {
-                name: {**plugin_config.get(name, {}), **own.get(name, {})}
-                for name in {**plugin_config, **own}
+            given = {name: dict(settings) for name, settings in plugin_config.items()}
+            # What is no settings by name stays as it is, to be refused by the name of its plugin.
+            joined = {
+                name: {**given.get(name, {}), **settings} if isinstance(settings, Mapping) else settings
+                for name, settings in own.items()
             }
+            self._plugin_config = {**given, **joined}
         if label_tags is not None:
             check_label_tags(label_tags)
             self._label_tags = tuple(label_tags)
@@ -235,14 +267,15 @@ class VerificationSuite:
         sources = _by_name(datasources)
         started_at, started = _now(), time.perf_counter()
         _refuse_key(key, started_at, allow_future=allow_future)
-        assertions = collect(self._checks, MetricProvider(), self._name, self._db)
-        if self.info.owner is not None:
-            assertions = [a if a.owner else replace(a, owner=self.info.owner) for a in assertions]
+        assertions = self.assertions()
         plan = make_plan(assertions, sources)
         manager = self._get_plugin_manager()
 
         run_id = uuid.uuid4().hex
-        with tracing.run_suite(self._name, run_id, key.yyyy_mm_dd) as span:
+        with (
+            installed.sent_at_end() as telemetry,
+            tracing.run_suite(self._name, run_id, key.yyyy_mm_dd) as span,
+        ):
             manager.prepare(self._plugin_config)
             self._db.start_run(run_id, self.info, key, started_at)
             state = self._db.snapshot(self._name, self._labels(key), self._label_tags, key.yyyy_mm_dd)
@@ -272,7 +305,7 @@ class VerificationSuite:
                 run, self.info, self._labels(key), state, failing_since, self._db.persistent, span
             )
             run = publish(manager, publication, self._plugin_config, self._db)
-        self._last_run = run
+        self._last_run = run = note_dropped(run, telemetry.dropped, self._db)
         return run
 
     def collect_results(self) -> list[AssertionResult]:

@@ -294,6 +294,7 @@ class SuiteRun:
 
     `duration_s` is from the start of the run to the stored verdict; plugins are not counted. `store_error`
     says why the results could not be stored, `delivery_error` why a required plugin did not do its work.
+    `telemetry_dropped` maps signal and reason to the spans or points that did not arrive.
     """
 
     run_id: str
@@ -309,6 +310,7 @@ class SuiteRun:
     plugin_outcomes: tuple[PluginOutcome, ...] = ()
     store_error: str | None = None
     delivery_error: str | None = None
+    telemetry_dropped: Mapping[tuple[str, str], int] = field(default_factory=FrozenDict)
 
     @property
     def passed(self) -> bool:

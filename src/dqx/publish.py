@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dqx.common import StoreError
+from dqx.common import FrozenDict, StoreError
 from dqx.telemetry import tracing
 
 if TYPE_CHECKING:
@@ -66,6 +66,9 @@ class Publication:
             "persistent": self.persistent,
             "last_success_at": last_success_at,
             "traceparent": tracing.traceparent(self.span),
+            "finish_outcomes": state.finish_outcomes,
+            "telemetry_dropped": dict(state.telemetry_dropped),
+            "unlabelled_tags": state.unlabelled_tags,
             "datasets": {
                 dataset.name: {
                     "rows": dataset.rows,
@@ -106,6 +109,17 @@ def publish(
     return replace(
         run, plugin_outcomes=tuple(outcomes), delivery_error="; ".join(undelivered) if undelivered else None
     )
+
+
+def note_dropped(run: SuiteRun, dropped: Mapping[tuple[str, str], int], db: MetricDB) -> SuiteRun:
+    """Store what did not arrive of a run's telemetry, by signal and reason, and return the run with it."""
+    if not dropped:
+        return run
+    try:
+        db.record_dropped(run.run_id, dropped)
+    except StoreError as error:
+        logger.warning("what was lost of the telemetry was not stored: %s", error)
+    return replace(run, telemetry_dropped=FrozenDict(dropped))
 
 
 def _record(db: MetricDB, run_id: str, outcomes: Sequence[PluginOutcome]) -> None:

@@ -16,18 +16,23 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from opentelemetry.trace import INVALID_SPAN
+
 from dqx.common import (
     AssertionResult,
     DatasetRun,
     PluginOutcome,
     ResultKey,
     ResultValue,
+    SuiteInfo,
     SuiteRun,
     SymbolInfo,
     Tags,
     verdict_of,
 )
+from dqx.orm.records import SnapshotState
 from dqx.plugins import PluginManager, ResultProcessor
+from dqx.publish import Publication
 from dqx.telemetry import tracing
 
 if TYPE_CHECKING:
@@ -122,40 +127,21 @@ def suite_run(results: Iterable[AssertionResult] | None = None, **changes: Any) 
 
 
 def context_of(run: SuiteRun) -> dict[str, Any]:
-    """Return the context of a run, with all that a suite puts into it."""
-    return {
-        "datasources": [dataset.name for dataset in run.datasets],
-        "key": run.key,
-        "timestamp": run.finished_at.timestamp(),
-        "run_id": run.run_id,
-        "verdict": run.verdict,
-        "started_at": run.started_at,
-        "duration_s": run.duration_s,
-        "failing_since": {
+    """Return the context of a run, as a daily suite on a store in memory puts it together."""
+    publication = Publication(
+        run=run,
+        info=SuiteInfo(run.suite, every_s=86_400.0, grace_s=21_600.0, timeout_s=3_600.0, fail_on=run.fail_on),
+        labels=run.key.tags,
+        state=SnapshotState(),
+        failing_since={
             (result.check, result.assertion): run.finished_at
             for result in run.results
             if result.status in ("FAILURE", "ERROR")
         },
-        "every_s": 86_400.0,
-        "grace_s": 21_600.0,
-        "timeout_s": 3_600.0,
-        "fail_on": run.fail_on,
-        "owner": None,
-        "runbook_url": None,
-        "labels": dict(run.key.tags),
-        "newest": True,
-        "persistent": False,
-        "last_success_at": run.finished_at if run.passed else None,
-        "traceparent": None,
-        "datasets": {
-            dataset.name: {
-                "rows": dataset.rows,
-                "scan_duration_s": dataset.scan_duration_s,
-                "freshness_at": dataset.freshness_at,
-            }
-            for dataset in run.datasets
-        },
-    }
+        persistent=False,
+        span=INVALID_SPAN,
+    )
+    return publication.context()
 
 
 def manager_with(

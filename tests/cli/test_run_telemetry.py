@@ -6,13 +6,19 @@ import json
 import signal
 import subprocess
 import sys
+import textwrap
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from tests.cli.command_line import environment, invoke, run, start, write, write_checks
 from tests.servers.otlp import OtlpReceiver, attributes, drips, never_answers, refused, socket_server
+
+from dqx.exporter.store import StoreSource
+from dqx.orm import MetricDB
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -137,6 +143,107 @@ def test_what_cannot_be_used_is_one_warning_and_a_count(
     code, out, err = run(orders.parent, *arguments, env=environment(**variables))
     assert (code, out) == (2, "")
     assert err.startswith(f"Error: plugin 'dqx_otel' is required: {message}")
+
+
+def test_required_counts_where_the_suite_itself_says_it(orders: Path) -> None:
+    """Not in a settings file alone."""
+    path = write_checks(orders.parent)
+    path.write_text(
+        path.read_text() + "from dqx import MetricDB, VerificationSuite\n"
+        "suite = VerificationSuite([complete], MetricDB(), 'orders', {'dqx_otel': {'required': True}})\n"
+    )
+    code, out, err = run(
+        orders.parent, "run", "checks.py", *ORDERS, env=environment(OTEL_TRACES_EXPORTER="oltp")
+    )
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: plugin 'dqx_otel' is required: OTEL_TRACES_EXPORTER names 'oltp'")
+
+
+def test_a_secret_of_the_suites_own_settings_stays_at_home(orders: Path, otlp: OtlpReceiver) -> None:
+    """Also in a span that the plugin makes itself."""
+    path = write_checks(orders.parent)
+    source = f"""
+    from opentelemetry import trace
+    from dqx import MetricDB, VerificationSuite
+
+    class Plugin:
+        def initialize(self, config):
+            self.token = config["token"]
+
+        def process(self, results, symbols, suite_name, context):
+            with trace.get_tracer("theirs").start_as_current_span("call") as span:
+                span.set_attribute("said", f"I know {{self.token}}")
+
+    suite = VerificationSuite([complete], MetricDB(), "orders", {{"mine": {{"token": "{CANARY}"}}}})
+    suite.register_plugin("mine", Plugin())
+    """
+    path.write_text(path.read_text() + textwrap.dedent(source))
+    assert run(orders.parent, "run", "checks.py", *ORDERS, "-q", env=sending_to(otlp.url))[0] == 0
+    (call,) = otlp.spans("theirs")
+    assert attributes(call)["said"] == "I know ***"
+
+
+def test_what_was_lost_is_in_the_document_in_the_store_and_in_the_next_run(orders: Path) -> None:
+    """`dqx serve` shows it of this run, a textfile with the next one, which loses nothing."""
+    write_checks(orders.parent)
+    (orders.parent / "dqx.toml").write_text(f'[plugins.dqx_prometheus]\ntextfile = "{orders.parent}"\n')
+    arguments = ("run", "checks.py", *ORDERS, "--db", "sqlite:///q.db", "--format", "json")
+    with refused() as url:
+        code, out, err = run(orders.parent, *arguments, env=sending_to(url))
+    assert code == 0
+    dropped = {
+        (each["signal"], each["reason"]): each["items"] for each in json.loads(out)["telemetry_dropped"]
+    }
+    assert set(dropped) == {("traces", "unreachable"), ("metrics", "unreachable")}
+    spans, points = dropped.values()
+    last = err.splitlines()[-1]
+    assert last.endswith(f": {spans} spans (unreachable), {points:,} points (unreachable)")
+    assert shown_by_serve(orders.parent / "q.db") == dropped
+    assert in_textfile(orders.parent / "dqx_checks.prom") == {}
+
+    code, out, err = run(orders.parent, *arguments, env=environment())
+    assert (code, json.loads(out)["telemetry_dropped"], err) == (0, [], "")
+    assert shown_by_serve(orders.parent / "q.db") == {}
+    assert in_textfile(orders.parent / "dqx_checks.prom") == dropped
+
+
+def shown_by_serve(path: Path) -> dict[tuple[str, str], float]:
+    """Return what `dqx serve` says was lost, without zeros."""
+    with closing(MetricDB(f"sqlite:///{path}")) as db, closing(StoreSource(db, ("env",))) as source:
+        return dropped_in(source.page().body("text", compressed=False).decode())
+
+
+def in_textfile(path: Path) -> dict[tuple[str, str], float]:
+    """Return what a textfile says was lost, without zeros."""
+    return dropped_in(path.read_text())
+
+
+def dropped_in(text: str) -> dict[tuple[str, str], float]:
+    found = {
+        (sample.labels["signal"], sample.labels["reason"]): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "dqx_telemetry_dropped"
+    }
+    assert len(found) == 18  # of every signal and reason
+    return {place: count for place, count in found.items() if count}
+
+
+def test_the_time_that_finish_took_is_shown_with_all_plugins(orders: Path) -> None:
+    """And sent with the next run."""
+    write_checks(orders.parent)
+    (orders.parent / "dqx.toml").write_text(f'[plugins.dqx_prometheus]\ntextfile = "{orders.parent}"\n')
+    arguments = ("run", "checks.py", *ORDERS, "--db", "sqlite:///q.db", "-v")
+    series = 'dqx_plugin_duration_seconds{phase="finish",plugin="dqx_prometheus",'
+    file = orders.parent / "dqx_checks.prom"
+    code, out, _ = run(orders.parent, *arguments, env=environment())
+    assert code == 0
+    (line,) = [line for line in out.splitlines() if line.strip().startswith("Plugin dqx_prometheus: ")]
+    assert ", process " in line
+    assert ", finish " in line
+    assert series not in file.read_text()
+    assert run(orders.parent, *arguments, env=environment())[0] == 0
+    assert series in file.read_text()
 
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -9,8 +9,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from tests.orm.conftest import Examples
+from tests.servers.series import Series, read
 
 from dqx.exporter.app import ExporterApp
 from dqx.exporter.server import Server
@@ -20,8 +20,6 @@ from dqx.orm import MetricDB
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-Series = tuple[str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +37,7 @@ class Answer:
 
     def series(self) -> dict[Series, float]:
         """Return the series of a page, without labels that are empty."""
-        return {
-            (s.name, tuple(sorted((k, v) for k, v in s.labels.items() if v))): s.value
-            for family in text_string_to_metric_families(self.text)
-            for s in family.samples
-        }
+        return read(self.text)
 
     def values(self, name: str, *labels: str) -> dict[tuple[str, ...], float]:
         """Return the values of a metric by some of its labels; empty where a series has none."""

@@ -11,6 +11,8 @@ import sqlite3
 import threading
 import time
 from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -20,17 +22,20 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from tests.exporter.conftest import fetch
 from tests.servers.processes import free_port
 
-from dqx.exporter.app import UnavailableError
+from dqx.common import FrozenDict
+from dqx.exporter.app import ExporterApp, UnavailableError
 from dqx.exporter.page import Page, format_for
-from dqx.exporter.server import REQUEST_BYTES, Server
+from dqx.exporter.server import REQUEST_BYTES, SEND_BYTES, Server
 from dqx.exporter.store import StoreSource
 from dqx.orm import MetricDB
 from dqx.telemetry import names
 from dqx.telemetry.families import families
+from dqx.telemetry.sample import Sample
 from dqx.telemetry.snapshot import snapshot_of
 from dqx.testing import context_of, suite_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.exporter.conftest import Exporter
@@ -178,6 +183,45 @@ def test_a_connection_is_kept_for_the_next_scrape(filled: MetricDB, exporter: Ex
             assert first is not None
 
 
+def test_a_page_larger_than_any_buffer_arrives_whole() -> None:
+    """To readers that take it in small pieces, at the same time, and twice on one connection."""
+    page = Page(families(_many_samples(60_000)))
+    body = page.body("text", compressed=False)
+    assert len(body) > 20 * SEND_BYTES
+    bodies: list[bytes] = []
+
+    def scrape(port: int) -> None:
+        with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            for _ in range(2):
+                connection.request("GET", "/metrics")
+                bodies.append(b"".join(iter(partial(connection.getresponse().read, 30_011), b"")))
+
+    with closing(Server(ExporterApp(_OnePage(page)), "127.0.0.1", 0)) as server:
+        threads = [threading.Thread(target=scrape, args=(server.port,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(120)
+    assert len(bodies) == 6
+    assert all(found == body for found in bodies)
+
+
+@dataclass
+class _OnePage:
+    """A source that never changes."""
+
+    it: Page
+
+    def page(self) -> Page:
+        return self.it
+
+
+def _many_samples(number: int) -> Iterator[Sample]:
+    for index in range(number):
+        labels = FrozenDict({"suite": "orders", "snapshot": "orders", "dataset": "d", "metric": f"m {index}"})
+        yield Sample(names.METRIC_VALUE, labels, float(index))
+
+
 @pytest.mark.parametrize(
     "request_text",
     [
@@ -300,7 +344,7 @@ def test_a_store_of_a_newer_schema_is_503(filled: MetricDB, exporter: Exporter, 
         connection.commit()
     answer = fetch(url + "/metrics")
     assert answer.status == 503
-    assert "newer DQX (schema 99, this one knows 1): upgrade dqx" in answer.text
+    assert "newer DQX (schema 99, this one knows 2): upgrade dqx" in answer.text
     with closing(MetricDB(f"sqlite:///{tmp_path / 'quality.db'}")) as fresh:
         answer = fetch(exporter(fresh) + "/metrics")
     assert answer.status == 503

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from tests.exporter.conftest import fetch
@@ -16,6 +16,8 @@ from dqx.common import PluginOutcome
 from dqx.orm import MetricDB
 from dqx.plugins import PluginManager
 from dqx.provider import DataSource
+from dqx.telemetry import names
+from dqx.telemetry import snapshot as snapshots
 from dqx.telemetry.snapshot import snapshot_of
 
 if TYPE_CHECKING:
@@ -239,25 +241,31 @@ def test_a_forgotten_suite_is_gone(store: MetricDB, page: Callable[[], Answer], 
 
 
 def test_label_tags_tell_snapshots_apart_and_the_others_do_not(
-    store: MetricDB, exporter: Exporter, make: Examples, caplog: pytest.LogCaptureFixture
+    store: MetricDB,
+    exporter: Exporter,
+    make: Examples,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Runs that differ in other tags share a snapshot, with one warning that names the setting."""
+    monkeypatch.setattr(snapshots, "_said", set())
     make.store(store, make.run("a", make.key(0, env="prod", shard="1"), results=[make.result("one")]))
     make.store(
         store, make.run("b", make.key(0, env="prod", shard="2"), minute=5, results=[make.result("two")])
     )
     make.store(store, make.run("c", make.key(0, env="test"), results=[make.result("three")]))
-    with caplog.at_level(logging.WARNING, logger="dqx.exporter.store"):
-        answer = fetch(exporter(store) + "/metrics")
-        make.store(store, make.run("d", make.key(-9, env="test")))
+    url = exporter(store)
+    answer = fetch(url + "/metrics")
+    make.store(store, make.run("d", make.key(-9, env="prod", shard="3")))
+    assert fetch(url + "/metrics").status == 200
     assert answer.values("dqx_assertion_passed", "snapshot", "assertion") == {
         ("flights,env=prod", "two"): 1,
         ("flights,env=test", "three"): 1,
     }
     (record,) = caplog.records
     assert record.getMessage() == (
-        "suite flights: 2 sets of tags share one snapshot, and the newest run of all is shown; label_tags (now "
-        "env) names the tags that keep them apart"
+        "suite flights: runs that differ in shard share the snapshot flights,env=prod, and the newest of them is "
+        "shown; the setting label_tags names the tags that keep snapshots apart"
     )
     apart = fetch(exporter(store, ("env", "shard")) + "/metrics")
     assert apart.values("dqx_assertion_passed", "snapshot", "shard") == {
@@ -284,6 +292,25 @@ def test_what_became_of_the_plugins_shows(
     assert answer.values("dqx_plugin_ok", "plugin") == {("good",): 1, ("bad",): 0}
     assert answer.values("dqx_plugin_duration_seconds", "plugin", "phase")["good", "finish"] == 0.5
     assert "canary" not in answer.text
+
+
+def test_what_the_flush_after_the_newest_run_lost_shows(
+    store: MetricDB, page: Callable[[], Answer], make: Examples
+) -> None:
+    """Every signal and reason, zeros too; no other road knows it before the next run."""
+    make.store(store, make.run("a", make.key(0)))
+    make.store(store, make.run("b", make.key(1)))
+    store.record_dropped("a", {("metrics", "timeout"): 70})
+    store.record_dropped("b", {("traces", "rejected"): 9})
+    store.record_dropped("b", {("traces", "unreachable"): 2, ("traces", "queue_full"): 5})
+    shown = page().values("dqx_telemetry_dropped", "signal", "reason")
+    signals, reasons = (names.LABELS[label].values for label in ("signal", "reason"))
+    assert shown == dict.fromkeys(product(signals, reasons), 0) | {
+        ("traces", "unreachable"): 2,
+        ("traces", "queue_full"): 5,
+    }
+    store.delete_run("b")
+    assert page().values("dqx_telemetry_dropped", "signal", "reason")["metrics", "timeout"] == 70
 
 
 def test_nothing_of_the_data_is_read(store: MetricDB, page: Callable[[], Answer], make: Examples) -> None:

@@ -287,6 +287,47 @@ def test_outcomes_of_an_unknown_run_are_refused(store: MetricDB) -> None:
         store.record_outcomes("nobody", [PluginOutcome("p", "process", "ok")])
 
 
+def test_what_telemetry_lost_replaces_what_was_known_of_that(store: MetricDB, make: Examples) -> None:
+    """Written after everything else of its run, and read with the state of its snapshot."""
+    make.store(store, make.run("r1", make.key(0)))
+    assert store.snapshot("flights", {}, [], make.day(0)).telemetry_dropped == {}
+    store.record_dropped("r1", {("traces", "timeout"): 2**53 + 1, ("metrics", "timeout"): 1})
+    store.record_dropped("r1", {("traces", "timeout"): 7})
+    assert store.snapshot("flights", {}, [], make.day(0)).telemetry_dropped == {("traces", "timeout"): 7}
+    make.store(store, make.run("r2", make.key(1)))
+    assert store.snapshot("flights", {}, [], make.day(1)).telemetry_dropped == {}
+    with pytest.raises(StoreError, match="what was lost of the telemetry of run 'nobody' cannot be stored"):
+        store.record_dropped("nobody", {})
+
+
+def test_the_state_has_how_the_plugins_of_the_newest_run_finished(store: MetricDB, make: Examples) -> None:
+    """Of a backfill it has nothing."""
+    finish = PluginOutcome("dqx_prometheus", "finish", "error", 0.5, "OSError", "no room", timeout_s=10.0)
+    make.store(store, make.run("new", make.key(5)))
+    make.store(store, make.run("old", make.key(1)))
+    store.record_outcomes("new", [PluginOutcome("dqx_prometheus", "process", "ok", 0.1), finish])
+    store.record_outcomes("old", [PluginOutcome("dqx_prometheus", "finish", "ok", 9.0)])
+    assert store.snapshot("flights", {}, [], make.day(6)).finish_outcomes == (finish,)
+
+
+def test_the_state_names_the_tags_in_which_its_runs_differ(store: MetricDB, make: Examples) -> None:
+    """Those of other snapshots, and of what was forgotten, do not count."""
+
+    def differing() -> tuple[str, ...]:
+        return store.snapshot("flights", {"env": "prod"}, ["env"], make.day(0)).unlabelled_tags
+
+    make.store(store, make.run("a", make.key(0, env="prod", region="eu", shard="1")))
+    make.store(store, make.run("b", make.key(0, env="test", region="us", shard="2")))
+    assert differing() == ()
+    make.store(store, make.run("c", make.key(0, env="prod", region="eu", shard="2")))
+    assert differing() == ("shard",)
+    make.store(store, make.run("d", make.key(0, env="prod")))
+    assert differing() == ("region", "shard")
+    store.forget("flights", {"shard": "2"})
+    store.forget("flights", {"shard": "1"})
+    assert differing() == ()
+
+
 def _outcomes(store: MetricDB) -> list[PluginOutcome]:
     from dqx.orm.tables import plugin_outcomes as table
 

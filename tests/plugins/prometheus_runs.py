@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tests.servers.series import series
+
 from dqx.plugins.prometheus import PrometheusPlugin
 from dqx.telemetry.snapshot import snapshot_of
 from dqx.testing import context_of, manager_with, suite_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from tests.servers.series import Series
 
     from dqx.common import PluginOutcome, SuiteRun
-
-Series = tuple[str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,7 @@ class Delivered:
         """
         told = [outcome for outcome in self.outcomes if outcome.phase != "finish"]
         made = snapshot_of(self.run.results, self.run.symbols, self.run.suite, self.context, told)
-        return {
-            (s.metric.prometheus_name, tuple(sorted((k, v) for k, v in s.labels.items() if v))): s.value
-            for s in made.samples
-        }
+        return {series(s.metric.prometheus_name, s.labels): s.value for s in made.samples}
 
     @property
     def errors(self) -> list[tuple[str, str | None]]:
@@ -56,8 +53,3 @@ def of_suite(name: str, run: SuiteRun | None = None) -> SuiteRun:
     """Return a run of a suite of this name."""
     run = suite_run() if run is None else run
     return replace(run, suite=name, results=tuple(replace(r, suite=name) for r in run.results))
-
-
-def without_names(series: Iterable[Series], *names: str) -> list[Series]:
-    """Return the series but for those of some metrics."""
-    return [one for one in series if one[0] not in names]

@@ -13,9 +13,9 @@ from urllib.request import urlopen
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 from tests.plugins.prometheus_runs import deliver, of_suite
 from tests.servers.processes import free_port
+from tests.servers.series import read
 
 from dqx.exporter import in_process
 from dqx.plugins.prometheus import PrometheusPlugin, PrometheusSettings, address
@@ -24,19 +24,11 @@ from dqx.testing import assertion_result, context_of, suite_run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.plugins.prometheus_runs import Series
+    from tests.servers.series import Series
 
 
 def series_of(registry: CollectorRegistry) -> dict[Series, float]:
-    return parsed(generate_latest(registry).decode())
-
-
-def parsed(text: str) -> dict[Series, float]:
-    return {
-        (s.name, tuple(sorted((k, v) for k, v in s.labels.items() if v))): s.value
-        for family in text_string_to_metric_families(text)
-        for s in family.samples
-    }
+    return read(generate_latest(registry).decode())
 
 
 @pytest.fixture
@@ -162,7 +154,7 @@ def test_two_plugins_share_a_registry() -> None:
     deliver({"registry": registry}, of_suite("two"))
     text = generate_latest(registry).decode()
     assert text.count("# TYPE dqx_suite_passed gauge") == 1
-    assert {dict(labels)["suite"] for _, labels in parsed(text)} == {"one", "two"}
+    assert {dict(labels)["suite"] for _, labels in read(text)} == {"one", "two"}
 
 
 def test_a_name_that_is_taken_in_the_registry_is_an_outcome() -> None:
@@ -220,10 +212,10 @@ def test_http_answers_from_the_process(port: int) -> None:
     delivered = deliver({"http": f"127.0.0.1:{port}"})
     assert delivered.errors == []
     text = urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
-    assert parsed(text) == delivered.expected()
+    assert read(text) == delivered.expected()
     again = deliver({"http": f"127.0.0.1:{port}"}, of_suite("second"))
     text = urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
-    assert parsed(text) == delivered.expected() | again.expected()
+    assert read(text) == delivered.expected() | again.expected()
 
 
 def test_a_process_has_one_server(port: int) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.plugins.prometheus_runs import deliver, of_suite
 from tests.servers.processes import free_port
-from tests.servers.pushgateway import pushgateway  # noqa: F401  # a fixture
 
 from dqx.testing import STARTED_AT, assertion_result, suite_run
 
@@ -31,7 +30,7 @@ def with_job(series: dict[Any, float]) -> dict[Any, float]:
 
 
 @pytest.mark.parametrize("suite", ["orders", "Orders / complete + more", 'quotes " \\ \n 🦆', "x" * 300])
-def test_the_gateway_holds_what_the_run_found(pushgateway: Gateway, suite: str) -> None:  # noqa: F811
+def test_the_gateway_holds_what_the_run_found(pushgateway: Gateway, suite: str) -> None:
     """Whatever the suite is called; spaces and slashes come through the address of the group."""
     delivered = deliver({"pushgateway": {"url": pushgateway.url}}, of_suite(suite))
     assert delivered.errors == []
@@ -39,7 +38,7 @@ def test_the_gateway_holds_what_the_run_found(pushgateway: Gateway, suite: str) 
     assert len(pushgateway.groups()) == 1
 
 
-def test_each_snapshot_is_a_group(pushgateway: Gateway) -> None:  # noqa: F811
+def test_each_snapshot_is_a_group(pushgateway: Gateway) -> None:
     """A push of one suite leaves the others alone."""
     one = deliver({"pushgateway": {"url": pushgateway.url + "/", "job": "dqx"}}, of_suite("one"))
     two = deliver({"pushgateway": {"url": pushgateway.url}}, of_suite("two"))
@@ -47,7 +46,7 @@ def test_each_snapshot_is_a_group(pushgateway: Gateway) -> None:  # noqa: F811
     assert sorted(group["snapshot"] for group in pushgateway.groups()) == ["one,env=test", "two,env=test"]
 
 
-def test_with_a_known_last_success_a_push_replaces_the_whole_group(pushgateway: Gateway) -> None:  # noqa: F811
+def test_with_a_known_last_success_a_push_replaces_the_whole_group(pushgateway: Gateway) -> None:
     """A family that the new run does not have, such as failing_since, is gone."""
     config = {"pushgateway": {"url": pushgateway.url}}
     deliver(config, suite_run([assertion_result("FAILURE")]), last_success_at=STARTED_AT)
@@ -55,7 +54,7 @@ def test_with_a_known_last_success_a_push_replaces_the_whole_group(pushgateway: 
     assert pushgateway.series() == with_job(second.expected())
 
 
-def test_without_a_known_last_success_the_one_of_the_gateway_stays(pushgateway: Gateway) -> None:  # noqa: F811
+def test_without_a_known_last_success_the_one_of_the_gateway_stays(pushgateway: Gateway) -> None:
     """A store in memory knows nothing of yesterday's process."""
     config = {"pushgateway": {"url": pushgateway.url}}
     deliver(config, suite_run([assertion_result()]))
@@ -67,7 +66,7 @@ def test_without_a_known_last_success_the_one_of_the_gateway_stays(pushgateway: 
     assert "dqx_suite_last_success_timestamp_seconds" not in names
 
 
-def test_a_backfill_pushes_nothing(pushgateway: Gateway) -> None:  # noqa: F811
+def test_a_backfill_pushes_nothing(pushgateway: Gateway) -> None:
     """Neither in `process` nor in `finish`."""
     assert deliver({"pushgateway": {"url": pushgateway.url}}, newest=False).errors == []
     assert pushgateway.groups() == []

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.plugins.prometheus_runs import deliver, of_suite
-from tests.servers.node_exporter import node_exporter  # noqa: F401  # a fixture
-from tests.servers.processes import binary  # noqa: F401  # what it skips by
 
 from dqx.common import ResultKey
 from dqx.telemetry.textfile import file_name
@@ -29,7 +27,7 @@ def last_success(folder: Path) -> list[str]:
     ]
 
 
-def test_node_exporter_serves_what_the_run_found(node_exporter: NodeExporter) -> None:  # noqa: F811
+def test_node_exporter_serves_what_the_run_found(node_exporter: NodeExporter) -> None:
     """Of all suites and environments, each from its own file, with no error."""
     runs = [suite_run(), of_suite('quotes " and \\ and\nlines 🦆'), of_suite("other")]
     expected = {("node_textfile_scrape_error", ()): 0.0}

@@ -271,20 +271,6 @@ def test_spans_that_were_not_sampled_are_not_sent(
         assert telemetry.flush(20).delivered == {"traces": 0, "metrics": 1}
 
 
-def test_grpc_names_the_reason_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its exporter says it in its log alone."""
-    pytest.importorskip("grpc", reason="pip install 'dqx[otlp-grpc]'")
-    with (
-        refused() as url,
-        telemetry_to(
-            url, monkeypatch, OTEL_EXPORTER_OTLP_PROTOCOL="grpc", OTEL_EXPORTER_OTLP_TIMEOUT="3"
-        ) as telemetry,
-    ):
-        fill(telemetry)
-        dropped = telemetry.flush(8).dropped
-    assert dropped == {("traces", "unreachable"): 3, ("metrics", "unreachable"): 1}
-
-
 def test_an_exporter_that_raises_is_no_end(otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it was given is counted, and the next batch is tried."""
     with telemetry_to(otlp.url, monkeypatch) as telemetry:

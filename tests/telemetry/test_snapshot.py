@@ -288,8 +288,44 @@ def test_a_plugin_is_ok_when_every_call_was() -> None:
         ("bad", "finish"): 0.2,
     }
     assert values(made, names.PLUGIN_TIMEOUT, "plugin") == {("good",): 8.0}
-    later = with_outcomes(snapshot(), outcomes)
+    later = with_outcomes(snapshot(), outcomes, {})
     assert sorted(map(repr, later.samples)) == sorted(map(repr, made.samples))
+
+
+def test_finish_is_that_of_the_run_before_until_it_is_known() -> None:
+    """A sink cannot send how its own ended; of a plugin that is gone nothing is sent."""
+    before = [
+        PluginOutcome("slow", "finish", "ok", 3.0, timeout_s=5.0),
+        PluginOutcome("bad", "finish", "error", 0.5, timeout_s=5.0),
+        PluginOutcome("gone", "finish", "error", 1.0),
+    ]
+    outcomes = [
+        PluginOutcome("slow", "process", "ok", 1.0, timeout_s=10.0),
+        PluginOutcome("bad", "process", "ok", 0.1),
+        PluginOutcome("slow", "finish", "ok", 2.0, timeout_s=10.0),
+    ]
+    made = snapshot(outcomes=outcomes, finish_outcomes=tuple(before))
+    assert values(made, names.PLUGIN_DURATION, "plugin", "phase") == {
+        ("slow", "process"): 1.0,
+        ("slow", "finish"): 2.0,
+        ("bad", "process"): 0.1,
+        ("bad", "finish"): 0.5,
+    }
+    assert values(made, names.PLUGIN_OK, "plugin") == {("slow",): 1, ("bad",): 0}
+    assert values(made, names.PLUGIN_TIMEOUT, "plugin") == {("slow",): 10.0}
+    assert not values(snapshot(finish_outcomes=tuple(before)), names.PLUGIN_DURATION, "plugin")
+    later = with_outcomes(snapshot(), outcomes, {"finish_outcomes": tuple(before)})
+    assert sorted(map(repr, later.samples)) == sorted(map(repr, made.samples))
+
+
+def test_runs_that_share_a_snapshot_are_warned_of() -> None:
+    """By every road, as each makes its snapshots here; the setting is named."""
+    (warning,) = snapshot(unlabelled_tags=("region", "shard")).warnings
+    assert warning == (
+        "suite orders: runs that differ in region, shard share the snapshot orders,env=test, and the newest of "
+        "them is shown; the setting label_tags names the tags that keep snapshots apart"
+    )
+    assert snapshot().warnings == ()
 
 
 def test_what_was_dropped_is_counted_by_signal_and_reason_with_zeros() -> None:

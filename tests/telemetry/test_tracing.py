@@ -266,6 +266,7 @@ def trace_sampling() -> Any:
         (-math.inf, None),
         (Decimal("1.25"), 1.25),
         (Decimal("NaN"), None),
+        (Decimal("sNaN"), None),
         (None, None),
         (date(2024, 1, 31), "2024-01-31"),
         (datetime(2024, 1, 31, tzinfo=UTC), "2024-01-31T00:00:00+00:00"),

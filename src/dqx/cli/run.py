@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from dqx.api import VerificationSuite
     from dqx.cli.settings import LogFormat, LogLevel, OutputFormat
     from dqx.common import Severity, SqlDataSource, SuiteRun
+    from dqx.orm.repositories import MetricDB
 
 _NO_STORE = (
     "Results are kept in memory only: history (lag=) and alerts on silence need --db, "
@@ -149,10 +150,7 @@ def run(
         )
         store = open_store(stack, db or settings.db)
         suites = load_suites(checks, store, suite=suite, every=every, every_default=settings.every)
-        # After the checks file, which may fork, or bring providers of its own.
-        stack.enter_context(telemetry_of_command(traceparent, settings.plugins, quiet=quiet))
         for each in suites:
-            stack.enter_context(each)
             each.override(
                 fail_on=fail_on or settings.fail_on,
                 timeout=timeout or settings.timeout,
@@ -174,10 +172,25 @@ def run(
             verbose=is_verbose(ctx),
             signals=ctx.find_object(StopSignals) or StopSignals(),
         )
-        if not quiet and not all(each.db.persistent for each in suites):
-            click.echo(_NO_STORE, err=True)
-        code = runner.run_all(suites)
+        plugins = [each.plugin_config for each in suites]
+        # After the checks file, which may fork, or bring providers of its own.
+        with telemetry_of_command(traceparent, plugins, quiet=quiet) as telemetry, ExitStack() as opened:
+            for each in suites:
+                opened.enter_context(each)
+            if not quiet and not all(each.db.persistent for each in suites):
+                click.echo(_NO_STORE, err=True)
+            ended = runner.run_all(suites)
+        code = runner.conclude(ended, telemetry.dropped)
     ctx.exit(code)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What became of the suites of a command: runs with their stores, reasons by suite, exit codes."""
+
+    runs: list[tuple[MetricDB, SuiteRun]] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    codes: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,11 +205,9 @@ class _Runner:
     verbose: bool
     signals: StopSignals
 
-    def run_all(self, suites: Sequence[VerificationSuite]) -> int:
-        """Run every suite, one that is refused not keeping the others, and return the exit code."""
-        runs: list[SuiteRun] = []
-        refused: dict[str, str] = {}
-        codes: set[int] = set()
+    def run_all(self, suites: Sequence[VerificationSuite]) -> _Ended:
+        """Run every suite, one that is refused not keeping the others, and show what they found."""
+        ended = _Ended()
         for suite in suites:
             try:
                 finished = self._run(suite)
@@ -205,16 +216,23 @@ class _Runner:
                     raise
                 refusal = Refused(f"suite '{suite.name}' was not run: {error}")
                 refusal.show()
-                refused[suite.name] = redact(str(error), MESSAGE_MAX)
-                codes.add(refusal.exit_code)
+                ended.refused[suite.name] = redact(str(error), MESSAGE_MAX)
+                ended.codes.add(refusal.exit_code)
                 continue
-            runs.append(finished)
-            codes.add(finished.exit_code)
+            ended.runs.append((suite.db, finished))
+            ended.codes.add(finished.exit_code)
             if self.form == "table":
-                codes.add(self._show_table(suite, finished, alone=len(suites) == 1))
+                ended.codes.add(self._show_table(suite, finished, alone=len(suites) == 1))
+        return ended
+
+    def conclude(self, ended: _Ended, dropped: Mapping[tuple[str, str], int]) -> int:
+        """Note what the telemetry of all runs lost, write the one document on them, and return the exit code."""
+        from dqx.publish import note_dropped
+
+        runs = [note_dropped(finished, dropped, db) for db, finished in ended.runs]
         if self.form == "json":
-            codes.add(_write(render_runs(runs, refused, first_that_applies(codes))))
-        return first_that_applies(codes)
+            ended.codes.add(_write(render_runs(runs, ended.refused, first_that_applies(ended.codes))))
+        return first_that_applies(ended.codes)
 
     def _run(self, suite: VerificationSuite) -> SuiteRun:
         for message in suite.missing_plugins().values():

@@ -66,6 +66,10 @@ def _run(run: SuiteRun) -> dict[str, Any]:
         "exit_code": run.exit_code,
         "finished_at": run.finished_at,
         "counts": run.counts(),
+        "telemetry_dropped": [
+            {"signal": signal, "reason": reason, "items": items}
+            for (signal, reason), items in run.telemetry_dropped.items()
+        ],
     }
 
 

@@ -14,8 +14,9 @@ from dqx.common import ConfigurationError
 from dqx.telemetry.redaction import secrets_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from dqx.telemetry.installed import Account
     from dqx.telemetry.providers import Telemetry
 
 logger = logging.getLogger(__name__)
@@ -42,38 +43,46 @@ traceparent_option = click.option(
 
 @contextmanager
 def telemetry_of_command(
-    traceparent: str | None, plugins: Mapping[str, Mapping[str, Any]], *, quiet: bool = False
-) -> Iterator[None]:
+    traceparent: str | None, plugins: Sequence[Mapping[str, Mapping[str, Any]]], *, quiet: bool = False
+) -> Iterator[Account]:
     """Send the telemetry of the block as `OTEL_*` variables ask, and say on stderr what became of it.
 
     Args:
         traceparent: The span that what is traced belongs to; None for that of the environment, or none.
-        plugins: The settings of plugins by name; what cannot be used is an error where `dqx_otel` is required.
+        plugins: The settings of plugins by name, of each suite; what cannot be used is an error where `dqx_otel`
+            is required.
         quiet: Say nothing when everything has arrived.
+
+    Yields:
+        What was lost, which is known when the block has ended.
 
     Raises:
         ConfigurationError: When telemetry is required and cannot be sent.
     """
     from opentelemetry import context
 
+    from dqx.telemetry.installed import Account
+
     telemetry = _telemetry(plugins)
     token = context.attach(_parent(traceparent))
     process = os.getpid()
+    account = Account()
     try:
-        yield
+        yield account
     finally:
         context.detach(token)
         if telemetry is not None:
-            _end(telemetry, forked=os.getpid() != process, quiet=quiet)
+            account.dropped = _end(telemetry, forked=os.getpid() != process, quiet=quiet)
 
 
-def _telemetry(plugins: Mapping[str, Mapping[str, Any]]) -> Telemetry | None:
+def _telemetry(plugins: Sequence[Mapping[str, Mapping[str, Any]]]) -> Telemetry | None:
     """Build and install providers; those that the process has already are used, and left alone."""
+    from dqx.plugins import settings
     from dqx.telemetry.exporters import destinations
 
     wanted, problems = destinations()
     said = "; ".join(dict.fromkeys(map(str, problems)))
-    if problems and plugins.get("dqx_otel", {}).get("required") is True:
+    if problems and any(settings.read("dqx_otel", of_suite).required for of_suite in plugins):
         raise ConfigurationError(f"plugin 'dqx_otel' is required: {said}; nothing was run", "dqx_otel")
     if not wanted:
         return None
@@ -84,7 +93,7 @@ def _telemetry(plugins: Mapping[str, Mapping[str, Any]]) -> Telemetry | None:
         return None
     if problems:
         logger.warning("Telemetry is not sent: %s", said)
-    telemetry = Telemetry(wanted, problems, long_lived=False, secrets=secrets_in(plugins))
+    telemetry = Telemetry(wanted, problems, long_lived=False, secrets=secrets_in(list(plugins)))
     install(telemetry, set_global=True)
     return telemetry
 
@@ -98,11 +107,12 @@ def _parent(traceparent: str | None) -> Any:
     return TraceContextTextMapPropagator().extract(carrier)
 
 
-def _end(telemetry: Telemetry, *, forked: bool, quiet: bool) -> None:
+def _end(telemetry: Telemetry, *, forked: bool, quiet: bool) -> Mapping[tuple[str, str], int]:
+    """Send what is left, say what became of it all, and return what was lost."""
     if forked:
         # A child that a checks file forked, on its way out through us: it sends what it did itself, if anything.
         telemetry.flush_if_used()
-        return
+        return telemetry.lost
     delivery = telemetry.shutdown()
     places = " and ".join(telemetry.places)
     if any(delivery.delivered.values()) and not quiet:
@@ -116,6 +126,7 @@ def _end(telemetry: Telemetry, *, forked: bool, quiet: bool) -> None:
             for (signal, reason), number in delivery.dropped.items()
         )
         click.echo(f"Telemetry: not sent to {places}: {lost}", err=True)
+    return delivery.dropped
 
 
 def _count(number: int, noun: str) -> str:

@@ -52,7 +52,6 @@ class StoreSource:
         self._page: Page | None = None
         self._stamp: Stamp | None = None
         self._problem: str | None = None
-        self._warned_of: set[str] = set()
         self._thread = threading.Thread(target=self._work, name="dqx-exporter-store", daemon=True)
         self._thread.start()
 
@@ -114,16 +113,6 @@ class StoreSource:
         return None
 
     def _made(self, state: StoreState, read_at: float, started: float) -> Page:
-        for stored in state.snapshots:
-            if stored.schedules > 1 and stored.suite not in self._warned_of:
-                self._warned_of.add(stored.suite)
-                logger.warning(
-                    "suite %s: %d sets of tags share one snapshot, and the newest run of all is shown; "
-                    "label_tags (now %s) names the tags that keep them apart",
-                    stored.suite,
-                    stored.schedules,
-                    ", ".join(self._label_tags) or "empty",
-                )
         made = families(chain.from_iterable(snapshot_samples(stored) for stored in state.snapshots))
         took_s = time.perf_counter() - started
         none: FrozenDict[str, str] = FrozenDict()

@@ -38,6 +38,8 @@ def snapshot_samples(stored: StoredSnapshot) -> Iterator[Sample]:
             "labels": stored.labels,
             "last_success_at": stored.last_success_at,
             "datasets": {dataset.name: asdict(dataset) for dataset in stored.datasets},
+            "telemetry_dropped": stored.telemetry_dropped,
+            "unlabelled_tags": stored.unlabelled_tags,
         }
         snapshot = snapshot_of(stored.results, stored.symbols, stored.suite, context, stored.outcomes)
     warn_once(snapshot)

@@ -20,12 +20,14 @@ from dqx.common import (
 )
 from dqx.orm.rows import chunks
 from dqx.orm.runs import as_stored
+from dqx.orm.schedules import differing
 from dqx.orm.snapshot import labels_of
 from dqx.orm.state import StoredSnapshot, StoreState
 from dqx.orm.tables import (
     SCHEMA_VERSION,
     assertions,
     dataset_runs,
+    dropped_telemetry,
     metric_values,
     metrics,
     plugin_outcomes,
@@ -157,7 +159,7 @@ def _snapshot(
     snapshot = StoredSnapshot(
         suite=place[0],
         labels=FrozenDict(place[1]),
-        schedules=len(group),
+        unlabelled_tags=differing([decode_tags(schedule.tags) for schedule in group]),
         expected=SuiteInfo(
             place[0],
             said_by.every_s,
@@ -187,6 +189,7 @@ class _Content:
         self._symbols = self._by_run(metric_values.c.run, _SYMBOLS, self._symbol)
         self._datasets = self._by_run(dataset_runs.c.run, select(dataset_runs), self._dataset)
         self._outcomes = self._by_run(plugin_outcomes.c.run, _OUTCOMES, self._outcome)
+        self._dropped = self._by_run(dropped_telemetry.c.run, select(dropped_telemetry), self._loss)
 
     def of(self, number: int) -> dict[str, Any]:
         """Return what belongs to a run, by the names of the fields of a StoredSnapshot."""
@@ -196,6 +199,7 @@ class _Content:
             "symbols": self._symbols[number],
             "datasets": self._datasets[number],
             "outcomes": self._outcomes[number],
+            "telemetry_dropped": FrozenDict(self._dropped[number]),
         }
 
     def _by_run(self, column: Any, query: Select[Any], made: Any) -> dict[int, tuple[Any, ...]]:
@@ -262,6 +266,10 @@ class _Content:
         return PluginOutcome(
             row.plugin, row.phase, row.outcome, row.duration_s, row.error_type, timeout_s=row.timeout_s
         )
+
+    @staticmethod
+    def _loss(row: SqlRow[Any]) -> tuple[tuple[str, str], int]:
+        return (row.signal, row.reason), row[-1]
 
 
 _RESULTS = select(

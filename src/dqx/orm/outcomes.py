@@ -1,4 +1,4 @@
-"""What a run did with its datasets, and what became of its plugins."""
+"""What a run did with its datasets, and what became of its plugins and its telemetry."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from dqx.common import StoreError
+from dqx.common import FrozenDict, PluginOutcome, StoreError
 from dqx.orm.rows import insert_rows
-from dqx.orm.tables import dataset_runs, plugin_outcomes, runs
+from dqx.orm.tables import dataset_runs, dropped_telemetry, plugin_outcomes, runs
 from dqx.orm.values import clean, encode_time
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import Connection
 
-    from dqx.common import DatasetRun, PluginOutcome
+    from dqx.common import DatasetRun
     from dqx.orm.rows import Row
 
 _DATASET = (
@@ -69,13 +69,7 @@ def store_datasets(connection: Connection, number: int, datasets: Sequence[Datas
 
 def record(connection: Connection, run_id: str, outcomes: Sequence[PluginOutcome]) -> None:
     """Store outcomes of a run by its id; raise StoreError when it is not there."""
-    # Locked (SQLite's transaction locks everything), because rows are read, merged and written back.
-    number = connection.execute(select(runs.c.id).where(runs.c.run_id == run_id).with_for_update()).scalar()
-    if number is None:
-        raise StoreError(
-            f"the plugins' outcomes of run {run_id!r} cannot be stored: it is not in this store; was it deleted?"
-        )
-    store_outcomes(connection, number, outcomes)
+    store_outcomes(connection, _number(connection, run_id, "the plugins' outcomes"), outcomes)
 
 
 def store_outcomes(connection: Connection, number: int, outcomes: Sequence[PluginOutcome]) -> None:
@@ -94,6 +88,49 @@ def store_outcomes(connection: Connection, number: int, outcomes: Sequence[Plugi
         ("run", "position", *_OUTCOME),
         [(number, position, *row) for position, row in enumerate(rows.values())],
     )
+
+
+def read_finishes(connection: Connection, number: int) -> tuple[PluginOutcome, ...]:
+    """Return what became of `finish` of the plugins of run `number`."""
+    found = connection.execute(
+        select(*(plugin_outcomes.c[name] for name in _OUTCOME))
+        .where(plugin_outcomes.c.run == number, plugin_outcomes.c.phase == "finish")
+        .order_by(plugin_outcomes.c.position)
+    )
+    return tuple(PluginOutcome(**row._mapping) for row in found)
+
+
+def record_dropped(connection: Connection, run_id: str, dropped: Mapping[tuple[str, str], int]) -> None:
+    """Store what did not arrive of a run's telemetry, in the place of what was stored of that before."""
+    number = _number(connection, run_id, "what was lost of the telemetry")
+    connection.execute(delete(dropped_telemetry).where(dropped_telemetry.c.run == number))
+    insert_rows(
+        connection,
+        dropped_telemetry.insert(),
+        ("run", "position", "signal", "reason", "items"),
+        [(number, position, *place, items) for position, (place, items) in enumerate(dropped.items())],
+    )
+
+
+def read_dropped(connection: Connection, number: int) -> FrozenDict[tuple[str, str], int]:
+    """Return what did not arrive of the telemetry of run `number`: items by signal and reason."""
+    table = dropped_telemetry.c
+    found = connection.execute(
+        select(table.signal, table.reason, table["items"]).where(table.run == number).order_by(table.position)
+    )
+    return FrozenDict({(signal, reason): items for signal, reason, items in found})
+
+
+def _number(connection: Connection, run_id: str, what: str) -> int:
+    # Locked (SQLite's transaction locks everything), because rows are read, merged and written back.
+    number: int | None = connection.execute(
+        select(runs.c.id).where(runs.c.run_id == run_id).with_for_update()
+    ).scalar()
+    if number is None:
+        raise StoreError(
+            f"{what} of run {run_id!r} cannot be stored: it is not in this store; was it deleted?"
+        )
+    return number
 
 
 def _row(outcome: PluginOutcome) -> Row:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime
 
-    from dqx.common import ResultKey, Severity, Status, Verdict
+    from dqx.common import PluginOutcome, ResultKey, Severity, Status, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +21,18 @@ class SnapshotState:
     `newest_key_date` is that of its finished runs, `last_success_at` when the newest run that passed finished
     (aware, UTC), both None when there is none. `failing_since` maps check and assertion to the start of the
     first of the runs in a row that did not pass (aware, UTC).
+
+    What the newest finished run could not send of itself: `finish_outcomes` are what became of its plugins'
+    `finish`, `telemetry_dropped` maps signal and reason to the items that its flush lost. `unlabelled_tags` are
+    the tags in which runs of the snapshot differ.
     """
 
     newest_key_date: date | None = None
     last_success_at: datetime | None = None
     failing_since: Mapping[tuple[str, str], datetime] = field(default_factory=FrozenDict)
+    finish_outcomes: tuple[PluginOutcome, ...] = ()
+    telemetry_dropped: Mapping[tuple[str, str], int] = field(default_factory=FrozenDict)
+    unlabelled_tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

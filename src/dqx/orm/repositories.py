@@ -88,7 +88,8 @@ class MetricDB:
         """Return what is known of a suite's runs whose tags, of those in `label_tags`, are just `labels`.
 
         `failing_since` is what the newest finished run up to `key_date` stored; the last success is that of
-        the newest run that passed. Newest is by key date, then by start.
+        the newest run that passed; what could not be sent is that of the newest of all. Newest is by key date,
+        then by start.
         """
         with self._database.transaction("read") as connection:
             from dqx.orm import snapshot
@@ -133,6 +134,13 @@ class MetricDB:
             from dqx.orm.outcomes import record
 
             record(connection, run_id, outcomes)
+
+    def record_dropped(self, run_id: str, dropped: Mapping[tuple[str, str], int]) -> None:
+        """Store how many items, by signal and reason, did not arrive of a run's telemetry."""
+        with self._database.transaction("write") as connection:
+            from dqx.orm.outcomes import record_dropped
+
+            record_dropped(connection, run_id, dropped)
 
     def register(self, suites: Iterable[SuiteInfo], tags: Mapping[str, str], registered_at: datetime) -> None:
         """Make suites known under these tags that perhaps never ran; the first registration's time stays."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, update
@@ -12,7 +13,7 @@ from dqx.orm.tables import schedules, suites
 from dqx.orm.values import decode_tags, encode_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -74,10 +75,33 @@ def matching(
     connection: Connection, suite: str | None, accepts: Callable[[Mapping[str, str]], bool]
 ) -> list[int]:
     """Return the numbers of the schedules of a suite (None: of all) whose tags `accepts` takes."""
-    query = select(schedules.c.id, schedules.c.tags)
+    return [schedule.number for schedule in known_tags(connection, suite) if accepts(schedule.tags)]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTags:
+    """Tags under which a suite is known, by the number of the schedule."""
+
+    number: int
+    tags: Mapping[str, str]
+    forgotten: bool
+
+
+def known_tags(connection: Connection, suite: str | None) -> list[KnownTags]:
+    """Return the sets of tags under which a suite (None: all of them) is known, or was until it was forgotten."""
+    query = select(schedules.c.id, schedules.c.tags, schedules.c.forgotten)
     if suite is not None:
         query = query.join(suites).where(suites.c.digest == digest((suite,)))
-    return [number for number, tags in connection.execute(query) if accepts(decode_tags(tags))]
+    return [
+        KnownTags(number, decode_tags(tags), forgotten)
+        for number, tags, forgotten in connection.execute(query)
+    ]
+
+
+def differing(sets: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
+    """Return the names of the tags in which sets of tags differ, in their order."""
+    names = {name for tags in sets for name in tags}
+    return tuple(sorted(name for name in names if len({tags.get(name) for tags in sets}) > 1))
 
 
 def has_at_least(wanted: Mapping[str, str]) -> Callable[[Mapping[str, str]], bool]:

@@ -25,14 +25,15 @@ class StoredSnapshot:
     `run` is its newest finished run, by key date and then by start, and results to outcomes are of that run;
     without one `run` is None and they are empty. `started_at` is the start of the newest run, finished or not,
     `registered_at` when the suite was made known, both None when that never happened. Of the results, metrics
-    and outcomes only what telemetry shows is read: no raw expression, no reason, no message. `schedules` counts
-    the sets of tags that share the snapshot.
+    and outcomes only what telemetry shows is read: no raw expression, no reason, no message. `telemetry_dropped`
+    maps signal and reason to the items that the flush after the run lost. `unlabelled_tags` are the tags in which
+    runs of the snapshot differ.
     """
 
     suite: str
     labels: Mapping[str, str]
     expected: SuiteInfo
-    schedules: int = 1
+    unlabelled_tags: tuple[str, ...] = ()
     started_at: datetime | None = None
     registered_at: datetime | None = None
     last_success_at: datetime | None = None
@@ -42,6 +43,7 @@ class StoredSnapshot:
     symbols: tuple[SymbolInfo, ...] = ()
     datasets: tuple[DatasetRun, ...] = ()
     outcomes: tuple[PluginOutcome, ...] = ()
+    telemetry_dropped: Mapping[tuple[str, str], int] = field(default_factory=FrozenDict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -203,5 +203,16 @@ plugin_outcomes = Table(
     Column("timeout_s", Double),
 )
 
-OF_A_RUN = (results, metric_values, dataset_runs, plugin_outcomes)
+dropped_telemetry = Table(
+    "dqx_dropped_telemetry",
+    metadata,
+    _of("run", "dqx_run", primary_key=True),
+    Column("position", Integer, primary_key=True),
+    _required("signal", Text),
+    _required("reason", Text),
+    _required("items", BigInteger),
+)
+"""What did not arrive of the telemetry of a run; nothing for a run that lost nothing."""
+
+OF_A_RUN = (results, metric_values, dataset_runs, plugin_outcomes, dropped_telemetry)
 """The tables whose rows go away with their run."""

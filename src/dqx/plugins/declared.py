@@ -193,7 +193,8 @@ def _invalid(plugin: str, model: type, own: Mapping[str, Any], error: Any) -> Co
     first = error.errors(include_url=False, include_context=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     secrets = _secrets(model, own)
-    message = redact(first["msg"], secrets=secrets)
+    # What a settings class raises itself says all; pydantic puts its kind before it.
+    message = redact(first["msg"].removeprefix("Value error, "), secrets=secrets)
     match first["type"]:
         case "missing" | "missing_argument":
             text = f"the setting '{key}' is missing"

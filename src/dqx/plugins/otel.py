@@ -118,8 +118,6 @@ class OtelPlugin:
                     "" if verdict == "passed" else verdict,
                     outcomes,
                 )
-        if telemetry is not None:
-            telemetry.metrics_are_complete()
 
     def _show(self, instruments: Instruments, run: _Run, outcomes: list[PluginOutcome]) -> None:
         """Let a run take the place of the one before, unless it is about an older day."""
@@ -127,12 +125,8 @@ class OtelPlugin:
             return
         from dqx.telemetry.snapshot import snapshot_of
 
-        context = run.context
-        telemetry = installed.current()
-        if telemetry is not None and telemetry.lost:
-            context = {"telemetry_dropped": telemetry.lost, **context}
         instruments.show(
-            run.identity.text, lambda: snapshot_of(run.results, run.symbols, run.suite, context, outcomes)
+            run.identity.text, lambda: snapshot_of(run.results, run.symbols, run.suite, run.context, outcomes)
         )
 
     def _instruments(self) -> Instruments | None:

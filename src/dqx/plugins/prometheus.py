@@ -80,6 +80,16 @@ def address(text: str) -> tuple[str, int]:
     return match["six"] or match["host"], int(match["port"])
 
 
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A run that was sent on `roads`, so far, and is not finished."""
+
+    snapshot: Snapshot
+    context: dict[str, Any]
+    roads: list[Road]
+    knows_last_success: bool
+
+
 class PrometheusPlugin:
     """Send the newest run of each suite to Prometheus: with its verdict, and again with the plugins' series.
 
@@ -90,7 +100,7 @@ class PrometheusPlugin:
 
     def __init__(self) -> None:
         self._roads: list[Road] = []
-        self._sent: tuple[Snapshot, list[Road], bool] | None = None
+        self._sent: _Sent | None = None
 
     def initialize(self, config: dict[str, Any]) -> None:
         """Take the settings: what `PrometheusSettings` has, by name. Nothing is imported for what is not set.
@@ -128,7 +138,7 @@ class PrometheusPlugin:
         knows_last_success = bool(context.get("persistent")) or context.get("last_success_at") is not None
         open_roads: list[Road] = []
         # Kept before the first road is taken, as this call may be given up while it waits.
-        self._sent = snapshot, open_roads, knows_last_success
+        self._sent = _Sent(snapshot, context, open_roads, knows_last_success)
         _send(snapshot, self._roads, knows_last_success, arrived=open_roads)
 
     def finish(self, outcomes: Sequence[PluginOutcome]) -> None:
@@ -142,8 +152,8 @@ class PrometheusPlugin:
             return
         from dqx.telemetry.snapshot import with_outcomes
 
-        snapshot, roads, knows_last_success = sent
-        _send(with_outcomes(snapshot, outcomes), roads, knows_last_success, arrived=[])
+        snapshot = with_outcomes(sent.snapshot, outcomes, sent.context)
+        _send(snapshot, sent.roads, sent.knows_last_success, arrived=[])
 
 
 def _roads(settings: PrometheusSettings) -> list[Road]:

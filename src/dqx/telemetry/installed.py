@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
@@ -34,6 +38,31 @@ def withdraw(telemetry: Telemetry) -> bool:
         return False
     _installed.clear()
     return True
+
+
+@dataclass(slots=True)
+class Account:
+    """What the telemetry of a block of code lost, by signal and reason; known when the block has ended."""
+
+    dropped: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+@contextmanager
+def sent_at_end() -> Iterator[Account]:
+    """Have all telemetry sent at the end of a block, in a process that outlives it.
+
+    One that does not, such as a command, flushes when it ends, and has an account of its own.
+    """
+    account = Account()
+    telemetry = current()
+    if telemetry is None or not telemetry.long_lived:
+        yield account
+        return
+    before = telemetry.delivery()
+    try:
+        yield account
+    finally:
+        account.dropped = telemetry.flush().dropped_since(before)
 
 
 def tracers() -> TracerProvider | None:

@@ -248,7 +248,7 @@ LABELS: Final[Mapping[str, Label]] = MappingProxyType(
                 ("lower", "upper", "excluded_lower", "excluded_upper"),
             ),
             Label("expression", "What is asserted, without text values and SQL."),
-            Label("datasets", "Names of the datasets it reads, with commas."),
+            Label("datasets", "Names of the datasets it reads, separated by commas."),
             Label("owner", "Who is to be told."),
             Label("runbook_url", "What to do."),
             Label("dataset", "Name of the dataset."),
@@ -263,7 +263,9 @@ LABELS: Final[Mapping[str, Label]] = MappingProxyType(
                 ("queue_full", "timeout", "unreachable", "rejected", "series_limit", "unusable"),
             ),
             Label("version", "Version of DQX."),
-            Label("error_type", "What the run ended with; empty when it passed."),
+            Label(
+                "error_type", "The verdict of a run that did not pass: failed, error or skipped; else empty."
+            ),
         )
     }
 )
@@ -364,7 +366,7 @@ PLUGIN_TIMEOUT: Final = _gauge(
     "dqx.plugin.timeout", "s", ("plugin",), "The time that the plugin was granted, all calls together."
 )
 TELEMETRY_DROPPED: Final = _gauge(
-    "dqx.telemetry.dropped", "{item}", ("signal", "reason"), "What the flush before this one lost."
+    "dqx.telemetry.dropped", "{item}", ("signal", "reason"), "What was lost by the last flush that had ended."
 )
 BUILD_INFO: Final = _gauge("dqx.build.info", "", ("version",), "Version of DQX: always 1.")
 EXPORTER_STORE_READ: Final = _gauge(
@@ -376,7 +378,12 @@ EXPORTER_STORE_READ: Final = _gauge(
     per_snapshot=False,
 )
 EXPORTER_RENDER_DURATION: Final = _gauge(
-    "dqx.exporter.render.duration", "s", (), "How long rendering took.", "serve", per_snapshot=False
+    "dqx.exporter.render.duration",
+    "s",
+    (),
+    "How long the exporter took to render its page.",
+    "serve",
+    per_snapshot=False,
 )
 SUITE_RUNS: Final = Metric(
     "dqx.suite.runs", "counter", "{run}", ("error_type",), "Runs of the suite by this process.", "process"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from dqx.telemetry.exporters import Destination
-    from dqx.telemetry.ledger import Reason, Signal
+    from dqx.telemetry.ledger import Signal
     from dqx.telemetry.metric_push import MetricPush
     from dqx.telemetry.span_buffer import SpanBuffer
 
@@ -41,15 +41,23 @@ SOON_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of the telemetry of this process so far: items that arrived, and those that did not, and why."""
+    """What became of the telemetry of this process so far: items that arrived, and those that did not, and why.
+
+    `delivered` is by signal, `dropped` by signal and reason.
+    """
 
     delivered: Mapping[Signal, int]
-    dropped: Mapping[tuple[Signal, Reason], int]
+    dropped: Mapping[tuple[str, str], int]
 
     @property
     def complete(self) -> bool:
         """Tell whether nothing was dropped."""
         return not self.dropped
+
+    def dropped_since(self, before: Delivery) -> dict[tuple[str, str], int]:
+        """Return what was dropped after `before`, less what was written off until then and has arrived since."""
+        grown = {place: count - before.dropped.get(place, 0) for place, count in self.dropped.items()}
+        return {place: count for place, count in grown.items() if count > 0}
 
 
 class Telemetry:
@@ -76,7 +84,7 @@ class Telemetry:
         self.meter_provider: MeterProvider | None = None
         self.problems = tuple(problems)
         self.long_lived = long_lived
-        self.lost: Mapping[tuple[Signal, Reason], int] = {}
+        self.lost: Mapping[tuple[str, str], int] = {}
         self._deadline_s = deadline_s
         self._failing = False
         self._pipes: list[SpanBuffer | MetricPush] = []
@@ -100,11 +108,11 @@ class Telemetry:
             SpanBuffer(
                 each.shown,
                 each.make,
-                self.end_of_run if self.long_lived and not index else None,
                 max_queue=int(_number("OTEL_BSP_MAX_QUEUE_SIZE", MAX_QUEUE)),
                 secrets=secrets,
             )
-            for index, each in enumerate(d for d in wanted if d.signal == "traces")
+            for each in wanted
+            if each.signal == "traces"
         ]
         metrics = [
             MetricPush(each.shown, each.make, interval_s=interval_s if self.long_lived else math.inf)
@@ -141,7 +149,7 @@ class Telemetry:
     def delivery(self) -> Delivery:
         """Return what became of everything so far."""
         delivered: Counter[Signal] = Counter()
-        dropped: Counter[tuple[Signal, Reason]] = Counter()
+        dropped: Counter[tuple[str, str]] = Counter()
         for pipe in self._pipes:
             delivered[pipe.ledger.signal] += pipe.ledger.delivered
             for reason, count in pipe.ledger.dropped.items():
@@ -165,23 +173,9 @@ class Telemetry:
             if not pipe.sender.wait(ticket, until):
                 pipe.ledger.write_off(mark)
         after = self.delivery()
-        self.lost = {
-            key: count - before.dropped.get(key, 0)
-            for key, count in after.dropped.items()
-            if count > before.dropped.get(key, 0)
-        }
+        self.lost = after.dropped_since(before)
         self._say_lost()
         return after
-
-    def end_of_run(self) -> None:
-        """Flush at the end of a run, in a process that outlives it; a short-lived one flushes when it ends."""
-        if self.long_lived:
-            self.flush()
-
-    def metrics_are_complete(self) -> None:
-        """Have the metrics of a run sent: by the flush at its end, or now where no span marks that end."""
-        if self.tracer_provider is None:
-            self.end_of_run()
 
     def metrics_are_known(self) -> None:
         """Have the metrics of a run sent soon, before its end if that is far: a plugin may take its time."""

@@ -21,6 +21,9 @@ MASK: Final = "***"
 _MAX_READ = 8_192
 """Characters that are looked at: an exception may carry a whole file, and the rest would be cut anyway."""
 
+_EXAMPLE = "user@host/"
+"""What our own messages write to show the form of a URL; it names nobody."""
+
 _SHORTEST = 4
 """A known secret that is shorter is not looked for in texts: it would take every `a` out of them."""
 
@@ -150,6 +153,8 @@ def _end_of_userinfo(text: str, url: re.Match[str]) -> int:
     rest = url["rest"]
     start = url.start("rest")
     at = rest.rfind("@")
+    if rest.startswith(_EXAMPLE) and at < len(_EXAMPLE):
+        return start
     if at >= 0:
         authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
         if "@" in authority or ":" in rest[:at]:

@@ -167,4 +167,7 @@ _quiet = _Quiet()
 def quieten_exporters() -> None:
     """Keep from the logs what exporters log on threads of ours: a line for each attempt, URLs and all."""
     for name in EXPORTER_LOGGERS:
-        logging.getLogger(name).addFilter(_quiet)
+        filters = logging.getLogger(name).filters
+        if _quiet not in filters:
+            # First of all: a filter of the SDK's drops what was said a moment ago, also about the other signal.
+            filters.insert(0, _quiet)

@@ -61,8 +61,7 @@ def snapshot_of(
         symbols: Its metrics, in their order.
         suite_name: Name of the suite.
         context: What plugins are told of a run. Times may be datetimes or Unix seconds. What is missing is not
-            sent; beside what a suite puts there, `telemetry_dropped` maps signal and reason to what the flush
-            before this one lost.
+            sent.
         outcomes: What became of the plugins, as far as that is known.
 
     Raises:
@@ -83,7 +82,7 @@ def snapshot_of(
         *metrics.samples(),
         *_suite(results, common, context, last_run),
         *_datasets(context.get("datasets") or {}, common),
-        *_plugins(outcomes, common),
+        *_plugins(outcomes, context.get("finish_outcomes") or (), common),
         *_dropped(context.get("telemetry_dropped") or {}, assertions.folded + metrics.left_out, common),
         _build_info(common),
     ]
@@ -94,7 +93,10 @@ def snapshot_of(
         labels=identity.labels,
         newest=bool(context.get("newest", True)),
         samples=tuple(samples),
-        warnings=tuple(where + warning for warning in (*assertions.warnings, *metrics.warnings)),
+        warnings=tuple(
+            where + warning
+            for warning in (*assertions.warnings, *metrics.warnings, *_shared(identity.text, context))
+        ),
     )
 
 
@@ -113,9 +115,12 @@ def without_run(suite_name: str, context: Mapping[str, Any]) -> Snapshot:
     return Snapshot(identity.text, identity.suite, identity.labels, newest=True, samples=samples)
 
 
-def with_outcomes(snapshot: Snapshot, outcomes: Iterable[PluginOutcome]) -> Snapshot:
-    """Return a snapshot that was made without outcomes, with the series of the plugins."""
-    return replace(snapshot, samples=(*snapshot.samples, *_plugins(outcomes, snapshot.common)))
+def with_outcomes(
+    snapshot: Snapshot, outcomes: Iterable[PluginOutcome], context: Mapping[str, Any]
+) -> Snapshot:
+    """Return a snapshot of a run that was made without outcomes, with the series of the plugins."""
+    plugins = _plugins(outcomes, context.get("finish_outcomes") or (), snapshot.common)
+    return replace(snapshot, samples=(*snapshot.samples, *plugins))
 
 
 _said: set[str] = set()
@@ -232,9 +237,16 @@ def _datasets(datasets: Mapping[str, Mapping[str, Any]], common: FrozenDict[str,
         )
 
 
-def _plugins(outcomes: Iterable[PluginOutcome], common: FrozenDict[str, str]) -> Iterator[Sample]:
+def _plugins(
+    outcomes: Iterable[PluginOutcome], finished_before: Iterable[PluginOutcome], common: FrozenDict[str, str]
+) -> Iterator[Sample]:
+    """Yield the series of the plugins that had a call. `finish` is that of the run before until it is known."""
     # The last call of a phase counts, as in the store.
     calls = {(o.plugin, o.phase): o for o in outcomes if o.outcome != "disabled"}
+    called = {plugin for plugin, _ in calls}
+    for before in finished_before:
+        if before.plugin in called:
+            calls.setdefault((before.plugin, before.phase), replace(before, timeout_s=None))
     made = told_apart(plugin for plugin, _ in calls)
     by_plugin: dict[str, list[PluginOutcome]] = {}
     for (plugin, _), outcome in calls.items():
@@ -247,6 +259,15 @@ def _plugins(outcomes: Iterable[PluginOutcome], common: FrozenDict[str, str]) ->
         granted = [o.timeout_s for o in of_plugin if o.timeout_s is not None]
         if granted:
             yield Sample(names.PLUGIN_TIMEOUT, labels, granted[-1])
+
+
+def _shared(identity: str, context: Mapping[str, Any]) -> Iterator[str]:
+    """Say which tags tell runs apart that are the same snapshot."""
+    if tags := context.get("unlabelled_tags"):
+        yield (
+            f"runs that differ in {', '.join(map(legal, tags))} share the snapshot {identity}, and the newest of them "
+            "is shown; the setting label_tags names the tags that keep snapshots apart"
+        )
 
 
 def _dropped(

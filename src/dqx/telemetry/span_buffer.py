@@ -12,7 +12,7 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, attach, detach,
 from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from dqx.telemetry import allow_list, names
+from dqx.telemetry import allow_list
 from dqx.telemetry.failure import failure_of
 from dqx.telemetry.ledger import Ledger
 from dqx.telemetry.sender import Sender
@@ -36,7 +36,6 @@ class SpanBuffer(SpanProcessor):
     Args:
         shown: Where they go, for people; without secrets.
         make_exporter: Makes the exporter; called again in a forked child, which cannot share a connection.
-        on_run_end: Called when the span of a run of a suite has ended, on the thread that ended it.
         max_queue: Spans to hold at most; more are dropped and counted.
         max_batch: Spans in one request.
         interval_s: Seconds between two batches that nobody asked for.
@@ -47,7 +46,6 @@ class SpanBuffer(SpanProcessor):
         self,
         shown: str,
         make_exporter: Callable[[Ledger], SpanExporter],
-        on_run_end: Callable[[], None] | None = None,
         *,
         max_queue: int = MAX_QUEUE,
         max_batch: int = MAX_BATCH,
@@ -59,7 +57,6 @@ class SpanBuffer(SpanProcessor):
         self.sender = Sender("dqx-spans", self._send, self.ledger, interval_s, self._close)
         self._make_exporter = make_exporter
         self._exporter: SpanExporter | None = make_exporter(self.ledger)
-        self._on_run_end = on_run_end
         self._secrets = secrets
         self._max_queue = max_queue
         self._max_batch = max_batch
@@ -87,8 +84,6 @@ class SpanBuffer(SpanProcessor):
             self.ledger.drop(1, "queue_full")
         elif queued + 1 == self._max_batch:
             self.sender.soon(0)
-        if self._on_run_end is not None and _is_run(span):
-            self._on_run_end()
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send what is queued; tell whether all of it has arrived, in time."""
@@ -125,8 +120,3 @@ class SpanBuffer(SpanProcessor):
     def _next_batch(self) -> list[ReadableSpan]:
         with self._lock:
             return [self._queue.popleft() for _ in range(min(len(self._queue), self._max_batch))]
-
-
-def _is_run(span: ReadableSpan) -> bool:
-    scope = span.instrumentation_scope
-    return span.name == names.RUN_SUITE.name and scope is not None and scope.name == names.SCOPE

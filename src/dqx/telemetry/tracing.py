@@ -6,7 +6,6 @@ Exceptions are never recorded by the API's own means, which would put their raw 
 
 from __future__ import annotations
 
-import math
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
@@ -19,6 +18,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from dqx import __version__
 from dqx.telemetry import names
 from dqx.telemetry.redaction import MAX_QUERY, MAX_TEXT, error_type, redact, redact_exception
+from dqx.telemetry.sample import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -182,18 +182,10 @@ def _attribute_value(name: str, value: object) -> AttributeValue | None:
         case bool():
             return value
         case int():
-            return value if abs(value) <= _MAX_INT else _finite(value)
+            return value if abs(value) <= _MAX_INT else number(value)
         case float() | Decimal():
-            return _finite(value)
+            return number(value)
         case date():
             return value.isoformat()
         case _:
             return redact(str(value), MAX_QUERY if name == names.DB_QUERY_TEXT else MAX_TEXT)
-
-
-def _finite(value: float | Decimal) -> float | None:
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo test servers check lowest bench clean
+.PHONY: help demo stack test servers check lowest bench pictures clean docs
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -12,15 +12,14 @@ help:  ## what can be made
 demo: $(VENV)/ready  ## check real flights, and see what a run prints and keeps
 	@$(BIN)/python examples/flights/demo.py
 
+stack: $(VENV)/ready  ## a suite every minute, Prometheus, Alertmanager and Jaeger around it (after make servers)
+	@$(BIN)/python -m examples.stack
+
 test: $(VENV)/ready  ## run all tests
 	@$(BIN)/python -m pytest -n auto
 
-# PostgreSQL, Pushgateway, node_exporter, and promtool out of Prometheus: tests start them themselves.
-SERVERS := postgresql prometheus-pushgateway prometheus-node-exporter prometheus
-
-servers:  ## install the servers that tests start (Debian's packages, as root)
-	@command -v apt-get >/dev/null || { echo "apt-get is not there: install $(SERVERS) and put them on PATH"; exit 1; }
-	@dpkg-query --show $(SERVERS) >/dev/null 2>&1 || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(SERVERS) >/dev/null; }
+servers:  ## install the servers that tests start (Debian's packages, as root; others built once)
+	@PYTHON='$(PYTHON)' tests/servers/install
 
 check: $(VENV)/ready  ## ruff and mypy --strict
 	@$(BIN)/ruff check .
@@ -30,6 +29,9 @@ check: $(VENV)/ready  ## ruff and mypy --strict
 lowest: $(VENV)/lowest-ready  ## run the tests at the lowest releases that pyproject.toml allows
 	@$(VENV)/lowest/bin/python -m pytest -n auto
 
+docs: $(VENV)/ready  ## write docs/telemetry.md anew from the catalogue
+	@$(BIN)/python docs/make_telemetry.py
+
 bench: $(VENV)/ready  ## measure; prints the tables of docs/benchmarks.md
 	@$(BIN)/python benchmarks/engine.py
 	@$(BIN)/python benchmarks/plugins.py
@@ -37,8 +39,13 @@ bench: $(VENV)/ready  ## measure; prints the tables of docs/benchmarks.md
 	@$(BIN)/python benchmarks/telemetry.py
 	@$(BIN)/python benchmarks/otel.py
 
+pictures: $(VENV)/ready  ## take the pictures of docs/ again; docs/pictures/make.py says what they need
+	@$(BIN)/python -m pip install --quiet --group pictures
+	@$(BIN)/python -m docs.pictures.make
+	@$(BIN)/python -m docs.pictures.dashboards
+
 clean:  ## remove what was made
-	@rm -rf $(VENV) .demo .bench build dist
+	@rm -rf $(VENV) .demo .stack .bench build dist
 
 $(VENV)/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "DQX needs Python 3.11 or newer, and this is " + sys.version.split()[0] + "; name another: make $(MAKECMDGOALS) PYTHON=python3.12")'

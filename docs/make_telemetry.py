@@ -22,8 +22,8 @@ _HEAD = f"""\
 Every name that DQX emits: what a dashboard, an alert or a query for traces can stand on. How it gets to you is told
 in [Prometheus](prometheus.md) and [OpenTelemetry](opentelemetry.md); [monitoring](monitoring.md) sets it all up.
 
-Names, units, labels and help texts are a public API. To change what is *stable* breaks somebody's alert, and is told in
-the [changelog](../CHANGELOG.md) as such; what is *development* follows conventions of OpenTelemetry that may still change.
+Names, units, labels and help texts are a public API: a change to what is *stable* breaks somebody's alert, and the
+[changelog](../CHANGELOG.md) says so. What is *development* follows conventions of OpenTelemetry that may still change.
 
 ## Rules
 
@@ -42,8 +42,8 @@ the [changelog](../CHANGELOG.md) as such; what is *development* follows conventi
 - **Never sent:** rows, samples, the smallest or largest text of a column, literals of a query, connection URLs, the
   environment, command lines. In expressions and names of metrics numbers stand as they are, a text value is `?`, a
   user's SQL `<sql>`. In our scope, `{names.SCOPE}`, an attribute that is not on this page is not sent.
-- **Cut:** texts at {MAX_TEXT} characters, `{names.DB_QUERY_TEXT}` at {MAX_QUERY:,}. Two names that become one when cut or made legal
-  are told apart by `~` and twelve hexadecimal digits.
+- **Cut:** texts at {MAX_TEXT} characters, `{names.DB_QUERY_TEXT}` at {MAX_QUERY:,}. Two names that become
+  one when cut, or made legal, are told apart by `~` and twelve hexadecimal digits.
 - **Bounded:** the first {LIMIT:,} assertions of a suite have series of their own. The rest share one for each
   severity, with `{names.OVERFLOW}` for check and assertion; it passes when all of them do.
 """

@@ -12,4 +12,12 @@ settings.register_profile(
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dqx"))
 
-pytest_plugins = ["tests.servers.otlp", "tests.servers.postgres"]
+pytest_plugins = [
+    "tests.servers.alertmanager",
+    "tests.servers.jaeger",
+    "tests.servers.node_exporter",
+    "tests.servers.otlp",
+    "tests.servers.postgres",
+    "tests.servers.prometheus",
+    "tests.servers.pushgateway",
+]

@@ -98,7 +98,7 @@ def otlp_server() -> Iterator[OtlpReceiver]:
     from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as trace_pb
 
     receiver = OtlpReceiver()
-    kinds = {
+    kinds: dict[str, tuple[Any, Any]] = {
         "/v1/traces": (trace_pb.ExportTraceServiceRequest, trace_pb.ExportTraceServiceResponse),
         "/v1/metrics": (metrics_pb.ExportMetricsServiceRequest, metrics_pb.ExportMetricsServiceResponse),
     }

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
-from tests.servers.processes import binary, free_port, running
+from tests.servers.processes import binary, serving
+from tests.servers.series import Series, read
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-Series = tuple[str, tuple[tuple[str, str], ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +24,19 @@ class Gateway:
 
     def series(self) -> dict[Series, float]:
         """Return what it holds of DQX, by name and labels without empty ones, which Prometheus drops."""
-        text = urlopen(f"{self.url}/metrics", timeout=10).read().decode()
-        return {
-            (
-                sample.name,
-                tuple(sorted((name, value) for name, value in sample.labels.items() if value)),
-            ): sample.value
-            for family in text_string_to_metric_families(text)
-            for sample in family.samples
-            if sample.name.startswith("dqx_")
-        }
+        with urlopen(f"{self.url}/metrics", timeout=10) as page:
+            return read(page.read().decode(), "dqx_")
 
     def groups(self) -> list[dict[str, Any]]:
         """Return the labels of its groups."""
-        answer = json.load(urlopen(f"{self.url}/api/v1/metrics", timeout=10))
-        return [group["labels"] for group in answer["data"]]
+        with urlopen(f"{self.url}/api/v1/metrics", timeout=10) as answer:
+            return [group["labels"] for group in json.load(answer)["data"]]
 
 
 @pytest.fixture
 def pushgateway(tmp_path: Path) -> Iterator[Gateway]:
     """Start an empty Pushgateway."""
-    program = binary("prometheus-pushgateway", "pushgateway", install="apt install prometheus-pushgateway")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command: list[str | Path] = [program, f"--web.listen-address=127.0.0.1:{port}", "--persistence.file="]
-    with running(command, tmp_path / "pushgateway.log", f"{url}/-/ready"):
+    program = binary("prometheus-pushgateway", "pushgateway")
+    arguments = ("--web.listen-address={address}", "--persistence.file=")
+    with serving(program, *arguments, log=tmp_path / "pushgateway.log", ready="/-/ready") as url:
         yield Gateway(url)

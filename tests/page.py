@@ -48,6 +48,10 @@ class Page:
         found = _BLOCK.findall(self.text)
         return [Block(language, file, text, how == "append") for language, how, file, text in found]
 
+    def code(self, language: str) -> list[str]:
+        """Return its blocks of one language."""
+        return [block.text for block in self.blocks if block.language == language]
+
     @property
     def anchors(self) -> set[str]:
         """Return what a link may name after `#`, as GitHub makes it of a heading."""

@@ -11,13 +11,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from tests.page import page, typed
 
-ROOT = Path(__file__).resolve().parent.parent
 PAGES = ("README.md", "docs/concepts.md", "docs/metrics.md", "docs/command-line.md")
-
-
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
 
 
 @pytest.fixture
@@ -35,13 +31,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_python_examples_run_in_the_order_in_which_they_stand(page: str, folder: Path) -> None:
+@pytest.mark.parametrize("path", PAGES)
+def test_python_examples_run_in_the_order_in_which_they_stand(path: str, folder: Path) -> None:
     """A reader who types a page's examples one after the other gets no error."""
-    found = blocks(page, "python")
+    found = page(path).code("python")
     namespace: dict[str, object] = {"__name__": "example"}
     for number, source in enumerate(found, 1):
-        exec(compile(source, f"{page}, example {number}", "exec"), namespace)
+        exec(compile(source, f"{path}, example {number}", "exec"), namespace)
 
 
 def test_concepts_tell_the_statuses_that_a_new_history_goes_through(
@@ -49,28 +45,28 @@ def test_concepts_tell_the_statuses_that_a_new_history_goes_through(
 ) -> None:
     """The three days in the text print what the text says."""
     namespace: dict[str, object] = {"__name__": "example"}
-    for source in blocks("docs/concepts.md", "python"):
+    for source in page("docs/concepts.md").code("python"):
         exec(compile(source, "docs/concepts.md", "exec"), namespace)
     printed = capsys.readouterr().out
-    promised = re.findall(r"^# (\d\d \[.*?\])", (ROOT / "docs/concepts.md").read_text(), re.MULTILINE)
+    promised = re.findall(r"^# (\d\d \[.*?\])", page("docs/concepts.md").text, re.MULTILINE)
     assert len(promised) == 3
     assert [line for line in promised if line in printed] == promised
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_commands_run(page: str, folder: Path) -> None:
+@pytest.mark.parametrize("path", PAGES)
+def test_commands_run(path: str, folder: Path) -> None:
     """Every `dqx` command in the text ends as a run on good data does."""
-    example = blocks("README.md", "python")[0].split("suite =")[0]
-    (folder / "checks.py").write_text(example if page == "README.md" else ORDERS)
+    example = page("README.md").code("python")[0].split("suite =")[0]
+    (folder / "checks.py").write_text(example if path == "README.md" else ORDERS)
     dqx = shutil.which("dqx", path=str(Path(sys.executable).parent))
     assert dqx is not None, "the package is not installed beside this Python"
-    for settings in blocks(page, "toml"):
+    for settings in page(path).code("toml"):
         (folder / "dqx.toml").write_text(settings)
-    for source in blocks(page, "console"):
-        for line in source.splitlines():
-            if not line.startswith("$ dqx "):
+    for source in page(path).code("console"):
+        for line, _ in typed(source):
+            if not line.startswith("dqx "):
                 continue
-            command = [dqx, *shlex.split(line.removeprefix("$ dqx "), comments=True)]
+            command = [dqx, *shlex.split(line.removeprefix("dqx "), comments=True)]
             ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
             assert ended.returncode == 0, f"{line}\n{ended.stdout}\n{ended.stderr}"
 
@@ -89,7 +85,7 @@ def test_every_metric_is_in_the_reference() -> None:
     from dqx import MetricProvider
     from dqx.provider import ExtendedMetrics
 
-    text = (ROOT / "docs/metrics.md").read_text()
+    text = page("docs/metrics.md").text
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`(?:mp\.ext\.)?([a-z_]+)\(", row.split("|")[1])}
     metrics = {

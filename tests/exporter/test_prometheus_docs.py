@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.exporter.conftest import fetch
+from tests.page import Page, page, typed
 from tests.servers.processes import binary, free_port
 
 from dqx.exporter import in_process
@@ -20,8 +21,7 @@ from dqx.exporter import in_process
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "prometheus.md"
-BLOCK = re.compile(r"```(?P<language>\w+)(?: file=(?P<file>\S+))?\n(?P<text>.*?)```", re.DOTALL)
+PAGE = page("docs/prometheus.md")
 
 
 @pytest.fixture
@@ -41,18 +41,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_reader_who_types_it_all_gets_what_it_says(folder: Path) -> None:
     """Files are written, commands run, and their output is the one that is shown."""
     ports = {"9464": str(free_port()), "9465": str(free_port())}
-    page = re.sub(r"946[45]", lambda match: ports[match[0]], PAGE.read_text())
+    moved = Page(PAGE.path, re.sub(r"946[45]", lambda match: ports[match[0]], PAGE.text))
     started: list[subprocess.Popen[bytes]] = []
     ran = 0
     try:
-        for block in BLOCK.finditer(page):
-            if block["file"]:
-                (folder / block["file"]).write_text(block["text"])
-            elif block["language"] == "python":
-                exec(compile(block["text"], str(PAGE), "exec"), {"__name__": "example"})
-            elif block["language"] == "console":
-                for command in re.split(r"^\$ ", block["text"], flags=re.MULTILINE)[1:]:
-                    line, _, shown = command.partition("\n")
+        for block in moved.blocks:
+            if block.file:
+                (folder / block.file).write_text(block.text)
+            elif block.language == "python":
+                exec(compile(block.text, PAGE.path, "exec"), {"__name__": "example"})
+            elif block.language == "console":
+                for line, shown in typed(block.text):
                     ran += 1
                     if line.endswith("&"):
                         started.append(serve(shlex.split(line.removesuffix("&")), ports["9464"]))
@@ -89,7 +88,7 @@ def test_settings_in_the_text_are_right(folder: Path) -> None:
     from dqx.plugins.declared import validated
     from dqx.plugins.prometheus import PrometheusSettings
 
-    found = [block["text"] for block in BLOCK.finditer(PAGE.read_text()) if block["language"] == "toml"]
+    found = PAGE.code("toml")
     assert len(found) == 3
     for text in found:
         (folder / "dqx.toml").write_text(text)
@@ -100,6 +99,6 @@ def test_settings_in_the_text_are_right(folder: Path) -> None:
 def test_promtool_takes_the_scrape_configuration(folder: Path) -> None:
     """As Prometheus would."""
     promtool = binary("promtool")
-    (text,) = [block["text"] for block in BLOCK.finditer(PAGE.read_text()) if block["language"] == "yaml"]
+    (text,) = PAGE.code("yaml")
     (folder / "prometheus.yml").write_text(text)
     subprocess.run([promtool, "check", "config", folder / "prometheus.yml"], check=True)

@@ -12,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
+from tests.page import page, typed
+
 from dqx.plugins.audit import AuditSettings
 from dqx.plugins.trail_record import outcomes_record, run_record
 from dqx.plugins.trail_verify import Wrong
@@ -20,8 +22,7 @@ from dqx.testing import STARTED_AT, assertion_result, context_of, suite_run
 if TYPE_CHECKING:
     import pytest
 
-PAGE = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+PAGE = page("docs/audit.md")
 VARYING = re.compile(r"\b[0-9a-f]{64}\b|\b[0-9a-f]{32}\b|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 
 
@@ -46,14 +47,13 @@ def test_every_example_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(logging.getLogger("dqx.plugins.audit"), "handlers", [])
     namespace: dict[str, object] = {"__name__": "page"}
     printed = ""
-    for language, name, content in BLOCKS:
+    for language, name, content, _ in PAGE.blocks:
         if name:
             Path(name).write_text(content)
         elif language == "console":
-            for step in re.split(r"^\$ ", content, flags=re.MULTILINE)[1:]:
-                typed, _, expected = step.partition("\n")
-                done = subprocess.run(typed, shell=True, capture_output=True, text=True, check=False)
-                assert same(done.stdout) == same(expected) or not expected, typed
+            for line, expected in typed(content):
+                done = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+                assert same(done.stdout) == same(expected) or not expected, line
                 assert done.returncode in (0, 1), done.stderr
         elif language == "python":
             output = io.StringIO()
@@ -72,7 +72,7 @@ def named(text: str) -> set[str]:
 
 def test_every_setting_is_on_the_page() -> None:
     """With its default and what it means."""
-    assert set(AuditSettings.__dataclass_fields__) <= named(PAGE)
+    assert set(AuditSettings.__dataclass_fields__) <= named(PAGE.text)
 
 
 def test_every_field_of_a_record_is_on_the_page() -> None:
@@ -84,14 +84,14 @@ def test_every_field_of_a_record_is_on_the_page() -> None:
     assertions = record["assertions"]
     assert isinstance(assertions, list)
     outcomes = outcomes_record("r", "x", [], at=STARTED_AT, trace_id="")
-    assert {*record, *assertions[0], *outcomes, "v", "seq", "prev", "hash"} <= named(PAGE)
+    assert {*record, *assertions[0], *outcomes, "v", "seq", "prev", "hash"} <= named(PAGE.text)
 
 
 def test_every_kind_of_wrong_line_is_on_the_page() -> None:
     """Each with its meaning."""
     kinds = get_args(get_type_hints(Wrong)["kind"])
     assert len(kinds) == 6
-    assert set(kinds) <= named(PAGE)
+    assert set(kinds) <= named(PAGE.text)
 
 
 def test_every_field_of_a_log_record_is_on_the_page() -> None:
@@ -101,4 +101,4 @@ def test_every_field_of_a_log_record_is_on_the_page() -> None:
     run = suite_run([assertion_result("FAILURE", thresholds={"lower": 0, "upper": 1})])
     for _, _, fields in log_records(run.results, "x", context_of(run), "failed"):
         for field in fields:
-            assert f"`{field}`" in PAGE or f"`.{field.rpartition('.')[2]}`" in PAGE, field
+            assert f"`{field}`" in PAGE.text or f"`.{field.rpartition('.')[2]}`" in PAGE.text, field

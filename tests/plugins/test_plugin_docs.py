@@ -9,9 +9,10 @@ import re
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from tests.page import page
 from tests.plugins.stand_ins import install
 
 import dqx.testing
@@ -21,19 +22,17 @@ from dqx.plugins.hooks import HOOKS, Closing, Finishing
 from dqx.plugins.settings import MANAGERS_OWN
 from dqx.testing import context_of, suite_run
 
-PAGE = (Path(__file__).parents[2] / "docs" / "plugins.md").read_text()
-SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
+if TYPE_CHECKING:
+    from pathlib import Path
 
-
-def _blocks(language: str, text: str = PAGE) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+PAGE = page("docs/plugins.md")
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """The page's plugin, installed as its entry point says."""
-    module = next(block for block in _blocks("python") if block.startswith("# my_package.py"))
-    (point,) = tomllib.loads(_blocks("toml")[0])["project"]["entry-points"]["dqx.plugins"].items()
+    module = next(block for block in PAGE.code("python") if block.startswith("# my_package.py"))
+    (point,) = tomllib.loads(PAGE.code("toml")[0])["project"]["entry-points"]["dqx.plugins"].items()
     install(tmp_path / "site", "my-package", " = ".join(point), version="1.0", my_package=module)
     return tmp_path / "site"
 
@@ -52,7 +51,7 @@ def _python(site: Path, program: str, *arguments: str) -> subprocess.CompletedPr
 def test_its_python_runs(site: Path) -> None:
     """All of it, from top to bottom, in a folder of its own."""
     programs = [
-        block for block in _blocks("python") if not block.startswith(("# my_package.py", "def initialize("))
+        block for block in PAGE.code("python") if not block.startswith(("# my_package.py", "def initialize("))
     ]
     done = _python(site, "\n".join(programs))
     assert done.returncode == 0, done.stderr
@@ -62,13 +61,13 @@ def test_its_python_runs(site: Path) -> None:
 
 def test_its_settings_are_toml() -> None:
     """And name the plugin that the page is about."""
-    assert tomllib.loads(_blocks("toml")[1])["plugins"]["failures"]["severity"] == "P0"
+    assert tomllib.loads(PAGE.code("toml")[1])["plugins"]["failures"]["severity"] == "P0"
 
 
 def test_its_commands_print_what_it_shows(site: Path) -> None:
     """Each line that is shown stands in what the command prints, but for rulers and what else is installed."""
     program = "import sys; from dqx.cli.main import main; main()"
-    (console,) = _blocks("console")
+    (console,) = PAGE.code("console")
     command = None
     for line in console.splitlines():
         if line.startswith("$ dqx "):
@@ -95,14 +94,14 @@ for own in ({"sevrity": "P1"}, {"file": "/nowhere/failures.txt"}):
 """
     done = _python(site, program)
     wrong, failed = done.stdout.splitlines()
-    shown_wrong, shown_failed = (block.strip() for block in _blocks("text"))
+    shown_wrong, shown_failed = (block.strip() for block in PAGE.code("text"))
     assert shown_wrong in wrong
     assert shown_failed == failed
 
 
 def test_every_hook_has_the_signature_of_the_code() -> None:
     """Names and types, in the order in which they are given."""
-    (source,) = [block for block in _blocks("python") if block.startswith("def initialize(")]
+    (source,) = [block for block in PAGE.code("python") if block.startswith("def initialize(")]
     shown = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
     assert list(shown) == list(HOOKS)
     protocols = {
@@ -123,7 +122,7 @@ def test_every_hook_has_the_signature_of_the_code() -> None:
 
 def test_every_key_of_the_context_is_listed_and_no_other() -> None:
     """In the table of what a plugin is given."""
-    table = SECTIONS["The hooks"].split("### What a plugin is given")[1]
+    table = PAGE.section("What a plugin is given")
     listed = [
         key for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for key in re.findall("`(.+?)`", row)
     ]
@@ -132,28 +131,15 @@ def test_every_key_of_the_context_is_listed_and_no_other() -> None:
 
 def test_the_manager_s_keys_and_the_fields_of_an_outcome_are_listed() -> None:
     """All of them."""
-    assert tuple(re.findall(r"^\| `(\w+)` \|", SECTIONS["Configure"], re.MULTILINE)) == tuple(
+    assert tuple(re.findall(r"^\| `(\w+)` \|", PAGE.section("Configure"), re.MULTILINE)) == tuple(
         key for key in ("enabled", "timeout", "order", "required")
     )
     assert set(MANAGERS_OWN) == {"enabled", "timeout", "order", "required"}
     for field in PluginOutcome.__slots__:
-        assert f"`{field}`" in SECTIONS["The hooks"]
+        assert f"`{field}`" in PAGE.section("The hooks")
 
 
 def test_what_is_there_for_tests_is_listed() -> None:
     """Every public name of `dqx.testing`."""
     for name in dqx.testing.__all__:
-        assert f"`{name}(" in SECTIONS["Test"]
-
-
-def test_its_links_lead_somewhere() -> None:
-    """To its own sections, and to files that are there."""
-    anchors = {
-        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
-        for title in re.findall("^#+ (.+)", PAGE, re.M)
-    }
-    for target in re.findall(r"\]\((.+?)\)", PAGE):
-        if target.startswith("#"):
-            assert target[1:] in anchors
-        else:
-            assert (Path(__file__).parents[2] / "docs" / target).exists(), target
+        assert f"`{name}(" in PAGE.section("Test")

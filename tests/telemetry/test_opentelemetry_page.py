@@ -6,20 +6,22 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
 import pytest
 from tests.cli.command_line import PROGRAM, environment
+from tests.page import page
 
 from dqx.plugins.otel import OtelSettings
 from dqx.telemetry import names
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.servers.otlp import OtlpReceiver
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/opentelemetry.md").read_text()
+PAGE = page("docs/opentelemetry.md")
 
 CHECKS = """
 from dqx import check
@@ -30,23 +32,18 @@ def orders(mp, ctx):
 """
 
 
-def blocks(language: str) -> list[str]:
-    """Return the blocks of a language."""
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Return a folder with the data and the settings that the page names."""
     duckdb.execute(f"COPY (SELECT i AS id FROM range(5) t(i)) TO '{tmp_path}/orders.parquet'")
     (tmp_path / "checks.py").write_text(CHECKS)
-    (tmp_path / "dqx.toml").write_text(blocks("toml")[0])
+    (tmp_path / "dqx.toml").write_text(PAGE.code("toml")[0])
     return tmp_path
 
 
 def test_the_commands_run_and_say_what_the_page_says(folder: Path, otlp: OtlpReceiver) -> None:
     """The endpoint is another; the numbers depend on what is installed."""
-    (source,) = blocks("console")
+    (source,) = PAGE.code("console")
     (line,) = [line for line in source.splitlines() if line.startswith("$ dqx ")]
     command = [sys.executable, "-P", "-c", PROGRAM, *shlex.split(line)[2:]]
     ended = subprocess.run(
@@ -66,7 +63,7 @@ def test_the_commands_run_and_say_what_the_page_says(folder: Path, otlp: OtlpRec
 
 def test_the_programs_run_and_print_what_the_page_says(folder: Path, otlp: OtlpReceiver) -> None:
     """One after the other, as a reader would type them."""
-    source = "\n".join(blocks("python"))
+    source = "\n".join(PAGE.code("python"))
     variables = environment(OTEL_EXPORTER_OTLP_ENDPOINT=otlp.url)
     said = subprocess.check_output([sys.executable, "-c", source], cwd=folder, env=variables, text=True)
     (promised,) = [line for line in source.splitlines() if line.startswith("# Delivery(")]
@@ -81,7 +78,7 @@ def test_the_programs_run_and_print_what_the_page_says(folder: Path, otlp: OtlpR
 
 def test_settings_and_reasons_are_those_of_the_code() -> None:
     """None is missing, none is made up."""
-    written = set(re.findall(r"^(\w+) = ", blocks("toml")[0], re.MULTILINE))
+    written = set(re.findall(r"^(\w+) = ", PAGE.code("toml")[0], re.MULTILINE))
     assert written == {*OtelSettings.__dataclass_fields__, "required"}
-    told = set(re.findall(r"^\| `(\w+)` \| ", PAGE, re.MULTILINE))
+    told = set(re.findall(r"^\| `(\w+)` \| ", PAGE.text, re.MULTILINE))
     assert told == set(names.LABELS["reason"].values) - {"series_limit"}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.cli.command_line import invoke, run, start, write_checks
 from tests.exporter.conftest import fetch
+from tests.servers.postgres import postgres_running
 from tests.servers.processes import free_port
 
 if TYPE_CHECKING:
@@ -107,3 +108,27 @@ def test_a_label_tag_that_is_taken_is_refused(folder: Path) -> None:
     result = invoke("serve", "--db", "sqlite:///q.db", "--port", str(free_port()))
     assert result.exit_code == 2
     assert "the tag 'suite' cannot become a label" in result.stderr
+
+
+def test_a_postgresql_that_restarts_is_503_while_it_is_gone(folder: Path, orders: Path) -> None:
+    """Never an empty page: that would resolve the alerts. And nobody has to restart the exporter."""
+    write_checks(folder)
+    with postgres_running() as postgres:
+        store = ("--db", postgres.url())
+        assert run(folder, "run", "checks.py", "--data", "orders=orders.parquet", *store)[0] == 0
+        with serving(folder, *store) as (url, _):
+            before = fetch(url + "/metrics")
+            assert before.values("dqx_suite_passed") == {(): 1}
+            postgres.stop()
+            for path in ("/metrics", "/readyz"):
+                gone = fetch(url + path)
+                assert (gone.status, gone.headers["Content-Type"]) == (503, "text/plain; charset=utf-8")
+                assert "dqx_suite" not in gone.text
+                assert postgres.password not in gone.text
+            assert fetch(url + "/healthz").status == 200
+            postgres.start()
+            after = fetch(url + "/metrics")
+            assert (after.status, after.values("dqx_suite_passed")) == (200, {(): 1})
+            assert run(folder, "run", "checks.py", "--data", "orders=orders.parquet", *store)[0] == 0
+            newer = fetch(url + "/metrics").values("dqx_suite_last_run_timestamp_seconds")
+            assert newer != before.values("dqx_suite_last_run_timestamp_seconds")

@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help demo stack test servers check lowest bench pictures clean docs
+.PHONY: help demo stack test servers check lowest dashboards docs bench pictures clean
 
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 demo: $(VENV)/ready  ## check real flights, and see what a run prints and keeps
 	@$(BIN)/python examples/flights/demo.py
@@ -28,6 +28,9 @@ check: $(VENV)/ready  ## ruff and mypy --strict
 
 lowest: $(VENV)/lowest-ready  ## run the tests at the lowest releases that pyproject.toml allows
 	@$(VENV)/lowest/bin/python -m pytest -n auto
+
+dashboards: $(VENV)/ready  ## write dashboards/*.json anew
+	@$(BIN)/python -m dashboards.generate
 
 docs: $(VENV)/ready  ## write docs/telemetry.md anew from the catalogue
 	@$(BIN)/python docs/make_telemetry.py

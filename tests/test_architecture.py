@@ -49,6 +49,7 @@ FORBIDDEN = {
     "orm": "engine api provider plugins cli exporter publish",
     "plugins": "engine api provider cli publish",
     "telemetry": "engine api provider plugins cli exporter publish",
+    "alerting": "engine api provider plugins orm cli exporter publish",
     "publish": "engine api cli exporter",
     "api": "cli exporter",
 }

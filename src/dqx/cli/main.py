@@ -16,7 +16,7 @@ from dqx.common import DQXError, did_you_mean
 if TYPE_CHECKING:
     from typing import Any
 
-_COMMANDS = ("run", "history", "db", "plugins", "audit", "serve")
+_COMMANDS = ("run", "history", "db", "plugins", "audit", "serve", "alerts", "dashboards")
 
 
 class _Commands(click.Group):

@@ -373,7 +373,7 @@ EXPORTER_STORE_READ: Final = _gauge(
     "dqx.exporter.store_read.timestamp",
     "s",
     (),
-    "When the exporter last read its store.",
+    "When the exporter last read its store: at the first scrape after a change.",
     "serve",
     per_snapshot=False,
 )

@@ -1,0 +1,1 @@
+"""Alerting: recording and alerting rules for Prometheus, made of the catalogue's names."""

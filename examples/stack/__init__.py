@@ -1,0 +1,1 @@
+"""The stack of deploy/ without containers: `make stack`."""

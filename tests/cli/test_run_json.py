@@ -53,6 +53,16 @@ def test_a_run_has_the_names_of_the_result_model() -> None:
     assert run["counts"] == {"SUCCESS": 1, "FAILURE": 1, "ERROR": 1, "SKIPPED": 1}
     assert run["key"] == {"yyyy_mm_dd": "2024-01-31", "tags": {"env": "test"}}
     assert run["started_at"] == "2024-02-01T03:04:05+00:00"
+    assert run["telemetry_dropped"] == []
+
+
+def test_what_telemetry_lost_is_a_list() -> None:
+    """By signal and reason."""
+    run = document(suite_run(telemetry_dropped={("traces", "timeout"): 3, ("metrics", "unusable"): 1}))
+    assert run["telemetry_dropped"] == [
+        {"signal": "traces", "reason": "timeout", "items": 3},
+        {"signal": "metrics", "reason": "unusable", "items": 1},
+    ]
 
 
 def test_several_suites_are_one_document() -> None:

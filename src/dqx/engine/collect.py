@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Bound = Expression | Value
 
 _OURS = str(Path(__file__).parent.parent)
+_EXACTLY = Constant(0)
 
 COMPLETES = "check completes"
 """The assertion that a check which raises ends with, as what it would still have asserted is unknown."""
@@ -209,7 +210,9 @@ class AssertionDraft:
         """Assert nothing: the metrics are computed, stored and sent, and there is no result."""
         self._close(None)
 
-    def _end(self, comparison: Comparison, bound: Bound, upper: Bound | None = None, tol: Value = 0) -> None:
+    def _end(
+        self, comparison: Comparison, bound: Bound, upper: Bound | None = None, tol: Bound = _EXACTLY
+    ) -> None:
         where = self._place()
         if self._name is None:
             raise ConfigurationError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from dqx.common import ScanError, did_you_mean
@@ -37,6 +38,11 @@ _BITS = {"TINYINT": 8, "SMALLINT": 16, "INTEGER": 32, "BIGINT": 64, "HUGEINT": 1
 _TAKEN_FOR: dict[Family, str] = {"float": "DOUBLE", "timestamp": "TIMESTAMP", "text": "VARCHAR"}
 
 
+@lru_cache(maxsize=256)
+def _family(type_: str) -> Family:
+    return "other" if type_.endswith("]") else _FAMILIES.get(type_.partition("(")[0], "other")
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A column by its name in the data and the engine's name of its type; `cast` when it has none of its own."""
@@ -48,7 +54,7 @@ class Column:
     @property
     def family(self) -> Family:
         """Return what kind of values the column holds; a list of numbers is `other`."""
-        return "other" if self.type.endswith("]") else _FAMILIES.get(self.type.partition("(")[0], "other")
+        return _family(self.type)
 
     def bounds(self) -> tuple[int, int, int]:
         """Return the smallest and largest value of a column of integers or decimals, in units of 10**-scale, and scale.

@@ -46,6 +46,9 @@ MetricKind = Literal[
     "custom_sql",
 ]
 
+# One encoder for all: json.dumps would make one each time that it is told how to write.
+_canonical = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
 _PLAIN = frozenset((bool, int, float, Decimal, date, datetime, str))
 _BARE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
@@ -63,12 +66,22 @@ class MetricSpec:
     sql: str | None = None
     where: str | None = None
     identity: str = field(init=False, repr=False)
+    # What stands between the parentheses when it prints, in full and redacted: a metric prints for every assertion.
+    _arguments: str = field(init=False, repr=False)
+    _redacted_arguments: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         # Values carry their type: 1, True and "1" ask different things, though the first two are equal in Python.
         typed = [[type(value).__name__, str(value)] for value in self.values]
         parts = [self.kind, self.columns, typed, self.sql, self.where]
-        object.__setattr__(self, "identity", json.dumps(parts, ensure_ascii=False, separators=(",", ":")))
+        object.__setattr__(self, "identity", _canonical(parts))
+        object.__setattr__(self, "_arguments", self._written(redacted=False))
+        secret = (
+            self.sql is not None or self.where is not None or any(isinstance(v, str) for v in self.values)
+        )
+        object.__setattr__(
+            self, "_redacted_arguments", self._written(redacted=True) if secret else self._arguments
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MetricSpec) and self.identity == other.identity
@@ -88,22 +101,26 @@ class MetricSpec:
             redacted: Print every text value as `?` and every piece of the user's SQL as `<sql>`.
             lag: Days between the key date and the value's own date.
         """
+        arguments = self._redacted_arguments if redacted else self._arguments
+        if lag:
+            arguments += f", lag={lag}" if arguments else f"lag={lag}"
+        return f"{self.kind}({arguments})"
+
+    def _written(self, *, redacted: bool) -> str:
+        """Return the arguments as a person would write them."""
         if self.kind == "custom_sql":
             arguments = ["<sql>" if redacted else str(self.sql)]
         elif self.kind == "duplicate_count":
             arguments = ["[" + ", ".join(map(render_name, self.columns)) + "]"]
         else:
             arguments = [render_name(column) for column in self.columns]
-            if self.kind in ("count_values", "not_in_count"):
-                shown = [render_literal(value, redacted=redacted) for value in self.values]
-                arguments.append(shown[0] if len(shown) == 1 else "[" + ", ".join(shown) + "]")
-            else:
-                arguments += [render_literal(value, redacted=redacted) for value in self.values]
+            shown = [render_literal(value, redacted=redacted) for value in self.values]
+            if len(shown) > 1 and self.kind in ("count_values", "not_in_count"):
+                shown = ["[" + ", ".join(shown) + "]"]
+            arguments += shown
         if self.where is not None:
             arguments.append(f"where={'<sql>' if redacted else self.where}")
-        if lag:
-            arguments.append(f"lag={lag}")
-        return f"{self.kind}({', '.join(arguments)})"
+        return ", ".join(arguments)
 
 
 def plain_value(value: object) -> object:
@@ -133,6 +150,8 @@ def is_finite(value: object) -> bool:
     """Tell whether a value can be compared: no NaN, no infinity, none of pandas' NaT."""
     if isinstance(value, float):
         return math.isfinite(value)
+    if isinstance(value, int):
+        return True
     if isinstance(value, Decimal):
         return value.is_finite()
     return not isinstance(value, date) or value == value  # noqa: PLR0124  # NaT alone is not itself

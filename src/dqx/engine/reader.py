@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dqx.common import ScanError
 from dqx.engine.columns import Column
 from dqx.engine.user_sql import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import duckdb
 
@@ -28,11 +30,16 @@ class RowFilter:
 
 
 class Reader(Protocol):
-    """An open dataset. `files` are the Parquet files behind it, when it is nothing but them."""
+    """An open dataset.
+
+    `files` are the Parquet files behind it, when it is nothing but them; `own` says that DQX made the connection
+    for it, with its own settings.
+    """
 
     columns: tuple[Column, ...]
     connection: duckdb.DuckDBPyConnection
     files: tuple[str, ...]
+    own: bool
 
     def run(self, aggregates: Sequence[Aggregate], rows: RowFilter | None) -> tuple[Any, ...]:
         """Return the value of each aggregate over the rows that pass, in one query."""
@@ -47,14 +54,49 @@ class Reader(Protocol):
         ...
 
 
+@contextmanager
+def foreign_code() -> Iterator[None]:
+    """Make a ScanError of whatever is raised inside, but let the engine's own errors and the system's pass.
+
+    What opens and reads data (an engine, a data frame, a record of the caller's) may raise whatever it likes, and
+    bad data is a result. Outside of it such an exception is a defect of DQX, and nothing hides it.
+    """
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.Error, OSError, ScanError):
+        raise
+    except Exception as error:
+        refuse_interruption(error)
+        raise ScanError(reason_of(error)) from error
+
+
+def refuse_interruption(error: Exception) -> None:
+    """Raise KeyboardInterrupt where DuckDB says that a signal's handler raised, and drops what that was."""
+    if type(error) is RuntimeError and str(error) == "Query interrupted":
+        raise KeyboardInterrupt from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return what an error says, without the query that some repeat below it."""
+    return " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__
+
+
 class ConnectionReader:
     """Reads through a connection; `relation` is what stands after FROM."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, relation: str, files: tuple[str, ...] = ()
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        relation: str,
+        files: tuple[str, ...] = (),
+        *,
+        own: bool = True,
     ) -> None:
         self.connection = connection
         self.files = files
+        self.own = own
         self._relation = relation
         rows = connection.execute(f"DESCRIBE SELECT * FROM {relation}").fetchall()
         self.columns = tuple(Column(row[0], row[1]) for row in rows)
@@ -69,7 +111,8 @@ class ConnectionReader:
             sql += fill(f" WHERE {rows.sql}", "?" * len(rows.parameters))
             parameters += rows.parameters
         # All rows, though there is one: a result that is not read to its end keeps a caller's connection busy.
-        return tuple(self.connection.execute(sql, parameters).fetchall()[0])
+        with foreign_code():
+            return tuple(self.connection.execute(sql, parameters).fetchall()[0])
 
     def interrupt(self) -> None:
         """End a running query."""
@@ -95,6 +138,7 @@ class RelationReader:
     """
 
     files: tuple[str, ...] = ()
+    own = False
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, relation: duckdb.DuckDBPyRelation) -> None:
         self.connection = connection
@@ -106,12 +150,15 @@ class RelationReader:
 
     def run(self, aggregates: Sequence[Aggregate], rows: RowFilter | None) -> tuple[Any, ...]:
         """Return the value of each aggregate, in one query."""
-        relation = self._relation
-        if rows is not None:
-            relation = relation.filter(fill(rows.sql, map(literal, rows.parameters)))
         parts = (f"{a.sql} AS m{i}" for i, a in enumerate(aggregates))
         values = [literal(value) for aggregate in aggregates for value in aggregate.parameters]
-        wanted = relation.aggregate(fill(", ".join(parts), values))
+        sql = fill(", ".join(parts), values)
+        condition = None if rows is None else fill(rows.sql, map(literal, rows.parameters))
+        with foreign_code():
+            kept = self._relation if condition is None else self._relation.filter(condition)
+            return self._fetch(kept.aggregate(sql))
+
+    def _fetch(self, wanted: duckdb.DuckDBPyRelation) -> tuple[Any, ...]:
         answer: list[tuple[Any, ...] | BaseException] = []
 
         def fetch() -> None:

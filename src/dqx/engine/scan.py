@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from datetime import time as midnight
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from dqx.common import DatasetRun, ResultValue, ScanError, ScanReport
 from dqx.engine.aggregates import Aggregate, Compiler, Computation, UnsettledError
 from dqx.engine.columns import MOMENTS, Columns
 from dqx.engine.culprit import Reads
-from dqx.engine.reader import RowFilter, query_text
+from dqx.engine.reader import RowFilter, foreign_code, query_text, reason_of, refuse_interruption
 from dqx.engine.statistics import FileStatistics, read_statistics
 from dqx.engine.user_sql import PLACE, Parser, public_text
 
@@ -77,7 +77,9 @@ class DuckDBAnalyzer:
             ScanError: When nothing could be read: no such file, not the format, locked, out of time.
         """
         started = time.perf_counter()
-        with _as_scan_error(request), self._open_reader() as reader:
+        with _as_scan_error(request), ExitStack() as opened:
+            with foreign_code():
+                reader = opened.enter_context(self._open_reader())
             self._reader = reader
             try:
                 with _time_limit(reader, request.timeout_s - (time.perf_counter() - started)):
@@ -93,7 +95,7 @@ class DuckDBAnalyzer:
         statistics = self._statistics(reader, columns, request.metrics)
         parser = Parser(reader.connection, [m.where for m in request.metrics if m.where is not None])
         exact = self._trust_statistics and rows_of_day is None
-        compiler = Compiler(columns, parser, statistics, exact, request.now)
+        compiler = Compiler(columns, parser, statistics, exact, reader.own, request.now)
 
         computations: dict[MetricSpec, Computation] = {}
         values: dict[MetricSpec, ResultValue] = {}
@@ -240,25 +242,28 @@ def _time_limit(reader: Reader, timeout_s: float) -> Iterator[None]:
 
 @contextmanager
 def _as_scan_error(request: ScanRequest) -> Iterator[None]:
-    """Turn whatever went wrong with the data as a whole into a ScanError that names the dataset."""
+    """Turn what went wrong with the data as a whole into a ScanError that names the dataset.
+
+    That is an error of the engine's, of the system's, or one that says so itself; anything else is a defect of
+    DQX, and passes.
+    """
+    import duckdb
+
     where = f"dataset '{request.dataset}' could not be read"
     try:
         yield
     except ScanError as error:
         if error.dataset:
             raise
-        raise ScanError(f"{where}: {error}", request.dataset) from None
+        raise ScanError(f"{where}: {error}", request.dataset) from error.__cause__
     except TimeoutError:
         raise ScanError(
             f"{where}: the time limit is over, of which {round(request.timeout_s, 1):g} s were left for it "
             "(the suite's timeout=, or --timeout)",
             request.dataset,
         ) from None
-    except Exception as error:
-        if type(error) is RuntimeError and str(error) == "Query interrupted":
-            # DuckDB raises this when a signal's handler raised, Ctrl-C's among them, and drops what that was.
-            raise KeyboardInterrupt from error
-        # Whatever stands between us and the data (the engine, a file system, a data frame's own reader) may
-        # raise whatever it likes; bad data is a result.
-        reason = " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__
-        raise ScanError(f"{where}: {reason}", request.dataset) from error
+    except (duckdb.Error, OSError) as error:
+        raise ScanError(f"{where}: {reason_of(error)}", request.dataset) from error
+    except RuntimeError as error:
+        refuse_interruption(error)
+        raise

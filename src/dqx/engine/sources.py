@@ -55,7 +55,8 @@ def open_connection(
     connection: duckdb.DuckDBPyConnection, table: str | None, query: str | None
 ) -> Iterator[ConnectionReader]:
     """Open a table or a query of a connection that the caller made, and leave it open."""
-    yield ConnectionReader(connection, _relation(table, query))
+    with _ending(connection):
+        yield ConnectionReader(connection, _relation(table, query), own=False)
 
 
 @contextmanager
@@ -140,15 +141,33 @@ def _engine() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(f"SET progress_bar_time = {_PROGRESS_AFTER_MS}")
         # The engine would take a maximum from a file's statistics, which leave NaN out, and trust them unasked.
         connection.execute("SET disabled_optimizers = 'statistics_propagation'")
+        # Later releases fetch every column of a row group before they decode one, which pays where each read is a
+        # request; a local file of 2,000 columns is read in 1.3 s and 1.0 GiB without, in 1.8 s and 1.6 GiB with it.
+        connection.execute("SET disable_parquet_prefetching = true")
         # Releases that have this step copy every column that a query needs before they count distinct values:
         # 10 million orders with it in 0.62 GiB and 0.41 s, without it in 0.10 GiB and 0.29 s.
         with suppress(duckdb.CatalogException, duckdb.ParserException, duckdb.InvalidInputException):
             connection.execute(
                 "SET disabled_optimizers = 'statistics_propagation,distinct_aggregate_rewrite'"
             )
-        yield connection
+        with _ending(connection):
+            yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def _ending(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """End the connection's query when something is raised inside.
+
+    A signal ends the waiting for a query but, in early releases, not the query, and closing the connection would
+    wait for the end of the scan.
+    """
+    try:
+        yield
+    except BaseException:
+        connection.interrupt()
+        raise
 
 
 def _seal(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:

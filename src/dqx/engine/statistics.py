@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqx.engine.columns import MOMENTS
+from dqx.engine.reader import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -66,9 +67,10 @@ def read_statistics(
     connection: duckdb.DuckDBPyConnection, files: Sequence[str], columns: Iterable[Column]
 ) -> FileStatistics:
     """Return the statistics of `columns` over all `files`, from their footers alone."""
-    counted = connection.execute(
-        "SELECT sum(num_rows) FROM parquet_file_metadata(?)", [list(files)]
-    ).fetchone()
+    with foreign_code():
+        counted = connection.execute(
+            "SELECT sum(num_rows) FROM parquet_file_metadata(?)", [list(files)]
+        ).fetchone()
     rows = int(counted[0]) if counted is not None and counted[0] is not None else 0
     # A folder named day=7 is a column of its files, and stands above one of that name inside of them.
     folders = {
@@ -77,7 +79,8 @@ def read_statistics(
     wanted = {column.name: column for column in columns if column.name.casefold() not in folders}
     known: dict[str, ColumnStatistics] = {}
     if wanted:
-        found = connection.execute(_QUERY, [list(files), list(wanted)]).fetchall()
+        with foreign_code():
+            found = connection.execute(_QUERY, [list(files), list(wanted)]).fetchall()
         for name, n, nulls, bounded, written, low, high, numbers, low_us, high_us, moments in found:
             # Other sums than the files' rows: a file without the column, or a nested one of the same path.
             if n != rows:

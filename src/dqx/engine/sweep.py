@@ -40,20 +40,37 @@ def scan_datasets(
         begun = time.perf_counter()
         left_s = max(deadline - begun, 0.0)
         request = ScanRequest(dataset, tuple(metrics), key.yyyy_mm_dd, now, left_s)
-        analyzer = sources[dataset].analyzer()
+        try:
+            analyzer = sources[dataset].analyzer()
+            system, embedded = analyzer.system, analyzer.embedded
+        except Exception as error:  # noqa: BLE001  # a source of somebody else's may raise whatever it likes
+            reports[dataset] = _failed(request, _unreadable(dataset, error), begun)
+            continue
         watch(dataset, analyzer)
-        with tracing.select(dataset, analyzer.system, embedded=analyzer.embedded) as span:
+        with tracing.select(dataset, system, embedded=embedded) as span:
             try:
                 reports[dataset] = _complete(request, analyzer.scan(request))
             except ScanError as error:
-                reports[dataset] = _failed(request, error, time.perf_counter() - begun)
-            except Exception as error:  # noqa: BLE001  # an engine of somebody else's may raise whatever it likes
-                reason = f"dataset '{dataset}' could not be read: {type(error).__name__}: {error}"
-                reports[dataset] = _failed(request, ScanError(reason, dataset), time.perf_counter() - begun)
+                reports[dataset] = _failed(request, error, begun)
+            except Exception as error:
+                if _is_ours(analyzer):
+                    raise
+                reports[dataset] = _failed(request, _unreadable(dataset, error), begun)
             finally:
                 watch(dataset, None)
             tracing.end_select(span, reports[dataset])
     return reports
+
+
+def _is_ours(analyzer: Analyzer) -> bool:
+    """Tell whether what it raises is a defect of DQX: DQX's own makes a ScanError of all that is the data's."""
+    from dqx.engine.scan import DuckDBAnalyzer
+
+    return type(analyzer) is DuckDBAnalyzer
+
+
+def _unreadable(dataset: str, error: Exception) -> ScanError:
+    return ScanError(f"dataset '{dataset}' could not be read: {type(error).__name__}: {error}", dataset)
 
 
 def _complete(request: ScanRequest, report: ScanReport) -> ScanReport:
@@ -68,8 +85,9 @@ def _complete(request: ScanRequest, report: ScanReport) -> ScanReport:
     return replace(report, values={**report.values, **errors})
 
 
-def _failed(request: ScanRequest, error: ScanError, duration_s: float) -> ScanReport:
+def _failed(request: ScanRequest, error: ScanError, begun: float) -> ScanReport:
     """Return the report of a scan that read nothing: the same reason for every metric."""
     failure = ResultValue.failure(error)
+    duration_s = time.perf_counter() - begun
     run = DatasetRun(request.dataset, None, duration_s, 0, len(request.metrics), error=str(error))
     return ScanReport(dict.fromkeys(request.metrics, failure), {}, run)

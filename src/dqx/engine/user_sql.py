@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dqx.common import ScanError
+from dqx.engine.shapes import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,7 +50,7 @@ _REFUSED_FUNCTIONS = {
 
 
 class Parser:
-    """Parses the user's SQL of one scan, all of it in two statements, however many conditions there are.
+    """Parses the user's SQL of one scan, in a handful of statements, however many conditions there are.
 
     Args:
         connection: Any connection; nothing is read through it.
@@ -59,15 +60,29 @@ class Parser:
     def __init__(self, connection: duckdb.DuckDBPyConnection, conditions: Iterable[str]) -> None:
         self._connection = connection
         (self._bare,) = _trees(connection, ["1"])
+        texts = dict.fromkeys(conditions)
+        shapes = {text: shape for text in texts if (shape := shape_of(text))}
+        proven = self._parse(dict.fromkeys(shape.text for shape in shapes.values()))
         self._conditions: dict[str, str | ScanError] = {}
+        for text, shape in shapes.items():
+            written = proven[shape.text]
+            filled = shape.fill(written) if isinstance(written, str) else None
+            if filled is not None:
+                self._conditions[text] = filled
+        self._conditions |= self._parse(text for text in texts if text not in self._conditions)
+
+    def _parse(self, texts: Iterable[str]) -> dict[str, str | ScanError]:
+        """Return each of the conditions in the parser's own words, marked, or why it is not one."""
+        parsed: dict[str, str | ScanError] = {}
         valid: dict[str, Tree] = {}
-        texts = list(dict.fromkeys(conditions))
-        for text, tree in zip(texts, _trees(connection, texts), strict=True):
+        listed = list(texts)
+        for text, tree in zip(listed, _trees(self._connection, listed), strict=True):
             try:
                 valid[text] = self._proven(tree, text, "where")
             except ScanError as error:
-                self._conditions[text] = error
-        self._conditions.update(zip(valid, _write(connection, list(valid.values())), strict=True))
+                parsed[text] = error
+        parsed.update(zip(valid, _write(self._connection, list(valid.values())), strict=True))
+        return parsed
 
     def condition(self, text: str) -> str:
         """Return one of the conditions in the parser's own words, marked.
@@ -185,6 +200,8 @@ def fill(sql: str, values: Iterable[str]) -> str:
 
 def _trees(connection: duckdb.DuckDBPyConnection, texts: list[str]) -> list[Tree]:
     """Return what the engine's parser makes of each text as the one column of a SELECT."""
+    if not texts:
+        return []
     # Half a surrogate pair cannot be handed over; what holds one is refused later, and alone.
     statements = [f"SELECT {text}\n".encode(errors="replace").decode() for text in texts]
     query = "SELECT json_serialize_sql(text, skip_default := true) FROM (SELECT unnest(?::VARCHAR[]) AS text)"
@@ -193,6 +210,8 @@ def _trees(connection: duckdb.DuckDBPyConnection, texts: list[str]) -> list[Tree
 
 def _write(connection: duckdb.DuckDBPyConnection, trees: list[Tree]) -> list[str]:
     """Return each tree as SQL again, marked."""
+    if not trees:
+        return []
     query = "SELECT json_deserialize_sql(tree::JSON) FROM (SELECT unnest(?::VARCHAR[]) AS tree)"
     rows = connection.execute(query, [[json.dumps(tree) for tree in trees]]).fetchall()
     return [f"{BEGIN}({sql.removeprefix('SELECT ')}){END}" for (sql,) in rows]

@@ -154,9 +154,12 @@ class Queries:
         )
 
     def vanished(self) -> str:
-        """Return the snapshots whose series were here within a day and are gone, with their last run."""
+        """Return the snapshots whose series were here within a day and are gone, with their last run.
+
+        Of one that was retired `dqx serve` still says whose it was.
+        """
         within_a_day = f"last_over_time({self.selector(names.SUITE_LAST_RUN)}[1d])"
-        return f"max by ({self.id}) ({within_a_day}) unless on (snapshot) {self.newest()}"
+        return f"max by ({self.id}) ({within_a_day}) unless on (snapshot) {self.last(names.SUITE_INFO)}"
 
     def suite_state(self) -> str:
         """Return one number for each snapshot, the worst first: see `STATES`."""

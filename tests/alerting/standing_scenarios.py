@@ -41,6 +41,7 @@ NEAR_LIMIT = alert("DQXPluginNearLimit", "P3", plugin="dqx_prometheus")
 DROPPED = alert("DQXTelemetryDropped", "P3", signal="traces", reason="timeout")
 DEV = {"env": "dev"}
 IN_DEV = {"env": "dev", "snapshot": "flights,env=dev"}
+LATE_IN_DEV = alert("DQXSuiteLate", **IN_DEV)
 NODE_A, NODE_B = ("host-a:9100", "node"), ("host-b:9100", "node")
 ODD = 'say "no" \\ {{ $labels.x }} }}\na second line \N{PARTY POPPER} naïve'
 
@@ -282,6 +283,13 @@ SCENARIOS = [
         "vanished, and comes back",
         [serve().runs([0]).forget(30).runs([120])],
         {44: [], 46: [VANISHED], 119: [VANISHED], 121: []},
+    ),
+    Scenario(
+        "retired, while it fails",
+        [serve().runs([0, 60], BAD).runs([0, 60], tags=DEV).retire(100)],
+        {99: [failed()], 116: [], 60 + 76: [LATE_IN_DEV], DAY: [LATE_IN_DEV], DAY + 200: [LATE_IN_DEV]},
+        step=4,
+        evaluated=4,
     ),
     Scenario(
         "vanished for longer than a day",

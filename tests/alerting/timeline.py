@@ -11,7 +11,7 @@ from dqx.alerting.promql import quoted
 from dqx.common import AssertionResult, PluginOutcome
 from dqx.telemetry import names
 from dqx.telemetry.sample import Sample
-from dqx.telemetry.snapshot import snapshot_of, without_run
+from dqx.telemetry.snapshot import snapshot_of, suite_info, without_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -156,6 +156,12 @@ class Target:
         """Show a snapshot no more."""
         self.shown.append((at, identity, ()))
         return self
+
+    def retire(self, at: int, suite: str = "flights", **facts: Any) -> Target:
+        """Show of a snapshot that it was retired, as `dqx serve` does for 25 hours, and then no more."""
+        identity = run(at, suite=suite, **facts).identity
+        self.shown.append((at, identity, (suite_info(suite, about(**facts)),)))
+        return self.forget(at + 25 * HOUR, identity)
 
     def down(self, since: int, until: int) -> Target:
         """Let scrapes fail from a minute until before another."""

@@ -344,7 +344,7 @@ def test_a_store_of_a_newer_schema_is_503(filled: MetricDB, exporter: Exporter, 
         connection.commit()
     answer = fetch(url + "/metrics")
     assert answer.status == 503
-    assert "newer DQX (schema 99, this one knows 2): upgrade dqx" in answer.text
+    assert "newer DQX (schema 99, this one knows 1): upgrade dqx" in answer.text
     with closing(MetricDB(f"sqlite:///{tmp_path / 'quality.db'}")) as fresh:
         answer = fetch(exporter(fresh) + "/metrics")
     assert answer.status == 503

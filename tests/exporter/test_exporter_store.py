@@ -232,12 +232,32 @@ def test_a_backfill_that_crashed_does_not_show(
     assert page().values("dqx_suite_started_timestamp_seconds") == {(): make.at(5).timestamp()}
 
 
-def test_a_forgotten_suite_is_gone(store: MetricDB, page: Callable[[], Answer], make: Examples) -> None:
-    """As `dqx db forget` promises; the others stay."""
+def test_of_a_forgotten_suite_only_whose_it_was_is_left_for_a_day(
+    store: MetricDB, page: Callable[[], Answer], make: Examples
+) -> None:
+    """So that nobody is told that it vanished, as `dqx db forget` promises; the others stay."""
     make.store(store, make.run("a", make.key(0), suite="flights"))
     make.store(store, make.run("b", make.key(0), suite="other"))
-    store.forget("flights")
-    assert page().values("dqx_suite_passed", "suite") == {("other",): 1}
+    make.store(store, make.run("c", make.key(0), suite="long ago"))
+    store.forget("long ago", forgotten_at=datetime.now(UTC) - timedelta(hours=26))
+    store.forget("flights", forgotten_at=datetime.now(UTC) - timedelta(hours=24))
+    answer = page()
+    assert answer.values("dqx_suite_info", "suite") == {("flights",): 1, ("other",): 1}
+    assert {name for name, labels in answer.series() if ("suite", "flights") in labels} == {"dqx_suite_info"}
+    make.store(store, make.run("d", make.key(1), suite="flights"))
+    assert page().values("dqx_suite_passed", "suite") == {("flights",): 1, ("other",): 1}
+
+
+def test_a_snapshot_is_shown_whole_until_all_its_tags_are_forgotten(
+    store: MetricDB, page: Callable[[], Answer], make: Examples
+) -> None:
+    """A tag that is no label tells no snapshots apart."""
+    first = make.store(store, make.run("a", make.key(0, env="prod", shard="1")))
+    make.store(store, make.run("b", make.key(1, env="prod", shard="2")))
+    store.forget("flights", {"shard": "2"})
+    assert page().values("dqx_suite_last_run_timestamp_seconds") == {(): first.finished_at.timestamp()}
+    store.forget("flights", {"shard": "1"})
+    assert page().values("dqx_suite_last_run_timestamp_seconds") == {}
 
 
 def test_label_tags_tell_snapshots_apart_and_the_others_do_not(
@@ -262,7 +282,7 @@ def test_label_tags_tell_snapshots_apart_and_the_others_do_not(
         ("flights,env=prod", "two"): 1,
         ("flights,env=test", "three"): 1,
     }
-    (record,) = caplog.records
+    (record,) = [each for each in caplog.records if each.name.startswith("dqx")]
     assert record.getMessage() == (
         "suite flights: runs that differ in shard share the snapshot flights,env=prod, and the newest of them is "
         "shown; the setting label_tags names the tags that keep snapshots apart"

@@ -433,7 +433,10 @@ def _schedules(store: MetricDB) -> list[tuple[str, float, datetime | None, bool]
 
     with store._database.transaction("read") as connection:
         rows = connection.execute(select(table).order_by(table.c.id)).all()
-    return [(r.tags, r.every_s, r.registered_at and decode_time(r.registered_at), r.forgotten) for r in rows]
+    return [
+        (r.tags, r.every_s, r.registered_at and decode_time(r.registered_at), r.forgotten_at is not None)
+        for r in rows
+    ]
 
 
 def test_an_unknown_snapshot_has_no_state(store: MetricDB, make: Examples) -> None:

@@ -214,26 +214,7 @@ def test_a_store_of_a_newer_schema(persistent_url: str) -> None:
 
     message = refusal(MetricDB(persistent_url).suites)
 
-    assert "was written by a newer DQX (schema 99, this one knows 2): upgrade dqx" in message
-
-
-def test_a_store_of_the_schema_before_gets_what_it_lacks(persistent_url: str, make: Examples) -> None:
-    """A new version that adds a table keeps what is stored."""
-    from dqx.orm.tables import dropped_telemetry, metadata
-    from dqx.orm.tables import store as table
-
-    with closing(MetricDB(persistent_url)) as store:
-        run = make.store(store, make.run("r1", make.key(), results=[make.result()]))
-        with store._database.transaction("write") as connection:
-            metadata.drop_all(connection, tables=[dropped_telemetry])
-            connection.execute(update(table).values(version=1))
-
-    with closing(MetricDB(persistent_url)) as store:
-        store.record_dropped("r1", {("traces", "timeout"): 3})
-        assert store.snapshot("flights", {}, [], make.day(0)).telemetry_dropped == {("traces", "timeout"): 3}
-        assert store.results("r1") == list(run.results)
-    with closing(MetricDB(persistent_url)) as store:
-        assert store.suites() == ["flights"]
+    assert "was written by a newer DQX (schema 99, this one knows 1): upgrade dqx" in message
 
 
 def test_a_name_that_cannot_be_text(store: MetricDB, make: Examples) -> None:

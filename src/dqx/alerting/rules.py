@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from dqx.alerting.suite import ExpectedSuite
     from dqx.common import Severity
 
-RUNBOOKS: Final = "https://dqx.readthedocs.io/en/latest/alerting.html"
-"""The page that has a section for each alert: what it means, and what to do."""
+RUNBOOKS: Final = "docs/alerting.md"
+"""The page of DQX that has a section for each alert: what it means, and what to do.
+
+No address, as a team's own copy is what its people can open at night: `dqx alerts export --runbooks URL`.
+"""
 
 STAYS: Final = "10m"
 """How long an alert stays when its series are gone: a gap of the exporter resolves nothing."""
@@ -244,7 +247,7 @@ def _exporter_down() -> Alert:
         "P1",
         "{{ $labels.instance }} is down",
         "Prometheus cannot scrape {{ $labels.instance }} (job {{ $labels.job }}), which serves the results of "
-        "DQX. Until it can, no alert on the suites behind it begins or ends.",
+        "DQX. Until it can, nothing new is heard of the suites behind it, and what fires ends ten minutes later.",
         after=DOWN_FOR,
     )
 

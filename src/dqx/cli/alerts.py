@@ -53,7 +53,7 @@ def alerts() -> None:
 @click.option(
     "--runbooks",
     metavar="URL",
-    help="A page of your own with a section for each alert, instead of DQX's.",
+    help="Where your people read docs/alerting.md, or a page of your own with a section for each alert.",
 )
 @tag_option
 @suite_option

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dqx.telemetry import names
 from dqx.telemetry.sample import Sample
-from dqx.telemetry.snapshot import snapshot_of, warn_once, without_run
+from dqx.telemetry.snapshot import snapshot_of, suite_info, warn_once, without_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 def snapshot_samples(stored: StoredSnapshot) -> Iterator[Sample]:
     """Yield the samples of a snapshot: of its newest run those that the run itself sent, and when it started.
 
-    A suite that never finished a run has its expectations alone, and the time of its start or registration.
+    A suite that never finished a run has its expectations alone, and the time of its start or registration. One
+    that was forgotten has its info alone: so a rule can tell it from one whose series vanished.
     """
     expected = asdict(stored.expected)
     run = stored.run
+    if stored.forgotten:
+        yield suite_info(stored.suite, {**expected, "labels": stored.labels})
+        return
     if run is None:
         snapshot = without_run(stored.suite, {**expected, "labels": stored.labels})
     else:

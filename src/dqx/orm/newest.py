@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from dqx.common import (
     AssertionResult,
@@ -37,10 +38,11 @@ from dqx.orm.tables import (
     store,
     suites,
 )
-from dqx.orm.values import decode, decode_all, decode_names, decode_tags, decode_time
+from dqx.orm.values import decode, decode_all, decode_names, decode_tags, decode_time, encode_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select
     from sqlalchemy import Row as SqlRow
@@ -48,7 +50,13 @@ if TYPE_CHECKING:
     from dqx.orm.state import Stamp
 
 
-def read_state(connection: Connection, label_tags: Sequence[str], unless: Stamp | None) -> StoreState | None:
+GOODBYE = timedelta(hours=25)
+"""How long a snapshot that was forgotten is shown as such: the alert that one vanished looks back a day."""
+
+
+def read_state(
+    connection: Connection, label_tags: Sequence[str], unless: Stamp | None, now: datetime
+) -> StoreState | None:
     """Return the state of the store, or None when its stamp is still `unless`.
 
     Raises:
@@ -57,9 +65,12 @@ def read_state(connection: Connection, label_tags: Sequence[str], unless: Stamp 
     stamp = _stamp(connection)
     if stamp == unless:
         return None
-    groups = _schedules(connection, label_tags)
+    groups = _schedules(connection, label_tags, now)
     rows = _runs(connection, [n for group in groups.values() for s in group for n in _numbers(s)])
-    newest = {place: _newest(rows, (s.finished for s in group)) for place, group in groups.items()}
+    newest = {
+        place: None if group[0].forgotten_at is not None else _newest(rows, (s.finished for s in group))
+        for place, group in groups.items()
+    }
     content = _Content(connection, [row for row in newest.values() if row is not None])
     snapshots = [_snapshot(place, group, rows, newest[place], content) for place, group in groups.items()]
     return StoreState(stamp, tuple(snapshots))
@@ -81,8 +92,12 @@ def _stamp(connection: Connection) -> Stamp:
 _Place = tuple[str, tuple[tuple[str, str], ...]]
 
 
-def _schedules(connection: Connection, label_tags: Sequence[str]) -> dict[_Place, list[SqlRow[Any]]]:
-    """Return the schedules that are not forgotten by suite and labels, each with its newest runs' numbers.
+def _schedules(
+    connection: Connection, label_tags: Sequence[str], now: datetime
+) -> dict[_Place, list[SqlRow[Any]]]:
+    """Return the schedules by suite and labels, each with its newest runs' numbers.
+
+    Of those that are forgotten only snapshots that have no others, for `GOODBYE`.
 
     A subquery for each schedule and kind of run takes one look into an index; to rank all runs takes a second
     when there are a million.
@@ -99,14 +114,16 @@ def _schedules(connection: Connection, label_tags: Sequence[str]) -> dict[_Place
             _number_of_newest(started.c).label("started"),
         )
         .join(suites, schedules.c.suite == suites.c.id)
-        .where(schedules.c.forgotten.is_(False))
+        .where(or_(schedules.c.forgotten_at.is_(None), schedules.c.forgotten_at > encode_time(now - GOODBYE)))
         .order_by(suites.c.name, schedules.c.id)
     )
     groups: dict[_Place, list[SqlRow[Any]]] = defaultdict(list)
     for row in connection.execute(query):
         labels = labels_of(decode_tags(row.tags), label_tags)
         groups[row.name, tuple(sorted(labels.items()))].append(row)
-    return groups
+    return {
+        place: [row for row in group if row.forgotten_at is None] or group for place, group in groups.items()
+    }
 
 
 def _number_of_newest(columns: Any, *conditions: ColumnElement[bool]) -> ScalarSelect[Any]:
@@ -172,6 +189,7 @@ def _snapshot(
         started_at=None if started is None else decode_time(started.started_at),
         registered_at=decode_time(min(registered)) if registered else None,
         last_success_at=None if passed is None else decode_time(passed.finished_at),
+        forgotten=group[0].forgotten_at is not None,
     )
     if newest is None:
         return snapshot

@@ -6,6 +6,7 @@ first transaction, and named inside of it.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from dqx.common import ConfigurationError
@@ -13,7 +14,7 @@ from dqx.orm.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from datetime import date, datetime, timedelta
+    from datetime import date, timedelta
 
     from dqx.common import (
         AssertionResult,
@@ -96,17 +97,21 @@ class MetricDB:
 
             return snapshot.read_snapshot(connection, suite, labels, label_tags, key_date)
 
-    def state(self, label_tags: Sequence[str], unless: Stamp | None = None) -> StoreState | None:
+    def state(
+        self, label_tags: Sequence[str], unless: Stamp | None = None, now: datetime | None = None
+    ) -> StoreState | None:
         """Return the newest run of every snapshot, or None when the store's state is still that of `unless`.
 
         Args:
             label_tags: The tags that tell snapshots of one suite apart.
             unless: The stamp of a state that was read before.
+            now: What was forgotten less than 25 hours before it is shown as forgotten; the time of the call
+                unless given.
         """
         with self._database.transaction("read") as connection:
             from dqx.orm import newest
 
-            return newest.read_state(connection, label_tags, unless)
+            return newest.read_state(connection, label_tags, unless, now or datetime.now(UTC))
 
     def finish_run(
         self,
@@ -212,16 +217,19 @@ class MetricDB:
 
             retention.delete_run(connection, run_id)
 
-    def forget(self, suite: str, tags: Mapping[str, str] | None = None) -> int:
+    def forget(
+        self, suite: str, tags: Mapping[str, str] | None = None, forgotten_at: datetime | None = None
+    ) -> int:
         """Retire a suite, so that its silence alerts nobody; return under how many sets of tags it was known.
 
         `tags` keeps to the sets that have at least these. Its history stays, and a later run or registration
-        makes it known again.
+        makes it known again. `forgotten_at` is the time of the call unless given.
         """
         with self._database.transaction("alone") as connection:
             from dqx.orm import schedules
+            from dqx.orm.values import encode_time
 
-            return schedules.forget(connection, suite, tags)
+            return schedules.forget(connection, suite, tags, encode_time(forgotten_at or datetime.now(UTC)))
 
     def close(self) -> None:
         """Let go of the store; it cannot be used afterwards. May be called again."""

@@ -46,27 +46,29 @@ def make_known(
         connection,
         schedules,
         identity(info.name, tags),
-        {"suite": suite, "tags": encode_tags(tags), "forgotten": False, **expected},
+        {"suite": suite, "tags": encode_tags(tags), **expected},
     )
     connection.execute(
         update(schedules)
         .where(schedules.c.id == number)
         .values(
-            forgotten=False, registered_at=func.coalesce(schedules.c.registered_at, registered_at), **expected
+            forgotten_at=None,
+            registered_at=func.coalesce(schedules.c.registered_at, registered_at),
+            **expected,
         )
     )
     return number
 
 
-def forget(connection: Connection, suite: str, tags: Mapping[str, str] | None) -> int:
+def forget(connection: Connection, suite: str, tags: Mapping[str, str] | None, forgotten_at: int) -> int:
     """Mark the schedules of a suite that have at least these tags as forgotten; return how many were not."""
     numbers = matching(connection, suite, has_at_least(tags or {}))
     forgotten = 0
     for chunk in chunks(numbers):
         forgotten += connection.execute(
             update(schedules)
-            .where(schedules.c.id.in_(chunk), schedules.c.forgotten.is_(False))
-            .values(forgotten=True, registered_at=None)
+            .where(schedules.c.id.in_(chunk), schedules.c.forgotten_at.is_(None))
+            .values(forgotten_at=forgotten_at, registered_at=None)
         ).rowcount
     return forgotten
 
@@ -89,12 +91,12 @@ class KnownTags:
 
 def known_tags(connection: Connection, suite: str | None) -> list[KnownTags]:
     """Return the sets of tags under which a suite (None: all of them) is known, or was until it was forgotten."""
-    query = select(schedules.c.id, schedules.c.tags, schedules.c.forgotten)
+    query = select(schedules.c.id, schedules.c.tags, schedules.c.forgotten_at)
     if suite is not None:
         query = query.join(suites).where(suites.c.digest == digest((suite,)))
     return [
-        KnownTags(number, decode_tags(tags), forgotten)
-        for number, tags, forgotten in connection.execute(query)
+        KnownTags(number, decode_tags(tags), forgotten_at is not None)
+        for number, tags, forgotten_at in connection.execute(query)
     ]
 
 
@@ -111,5 +113,5 @@ def has_at_least(wanted: Mapping[str, str]) -> Callable[[Mapping[str, str]], boo
 
 def known_suites(connection: Connection) -> list[str]:
     """Return the names of the suites that were registered or ran, and are not forgotten, in their order."""
-    query = select(suites.c.name).join(schedules).where(schedules.c.forgotten.is_(False)).distinct()
+    query = select(suites.c.name).join(schedules).where(schedules.c.forgotten_at.is_(None)).distinct()
     return sorted(connection.execute(query).scalars())

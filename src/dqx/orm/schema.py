@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def is_current(connection: Connection, address: Address) -> bool:
-    """Tell whether all tables of this version are there; raise StoreError when they are of a newer one."""
+    """Tell whether the tables are there; raise StoreError when they are of a newer version."""
     if not inspect(connection).has_table(store.name):
         return False
     version = connection.execute(select(store.c.version)).scalar_one()
@@ -26,19 +26,13 @@ def is_current(connection: Connection, address: Address) -> bool:
             f"{SCHEMA_VERSION}): upgrade dqx, or name another store",
             address.shown,
         )
-    current: bool = version == SCHEMA_VERSION
-    return current
+    return True
 
 
 def create(connection: Connection, address: Address) -> None:
-    """Create the tables, unless another program just did; runs in a transaction that has the store alone.
-
-    A store of an older version gets those that it lacks: until now versions have only added tables.
-    """
-    if is_current(connection, address):
-        return
-    metadata.create_all(connection)
-    if connection.execute(update(store).values(version=SCHEMA_VERSION)).rowcount == 0:
+    """Create the tables, unless another program just did; runs in a transaction that has the store alone."""
+    if not is_current(connection, address):
+        metadata.create_all(connection)
         connection.execute(store.insert().values(version=SCHEMA_VERSION, changes=0))
 
 

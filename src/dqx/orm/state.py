@@ -27,7 +27,7 @@ class StoredSnapshot:
     `registered_at` when the suite was made known, both None when that never happened. Of the results, metrics
     and outcomes only what telemetry shows is read: no raw expression, no reason, no message. `telemetry_dropped`
     maps signal and reason to the items that the flush after the run lost. `unlabelled_tags` are the tags in which
-    runs of the snapshot differ.
+    runs of the snapshot differ. `forgotten` tells that somebody retired it: what it shows is that, and no more.
     """
 
     suite: str
@@ -44,11 +44,12 @@ class StoredSnapshot:
     datasets: tuple[DatasetRun, ...] = ()
     outcomes: tuple[PluginOutcome, ...] = ()
     telemetry_dropped: Mapping[tuple[str, str], int] = field(default_factory=FrozenDict)
+    forgotten: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """All snapshots of a store that are not forgotten, by suite and labels, and the stamp of this state."""
+    """All snapshots of a store but those forgotten long ago, by suite and labels, and the stamp of this state."""
 
     stamp: Stamp
     snapshots: tuple[StoredSnapshot, ...]

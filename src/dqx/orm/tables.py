@@ -28,7 +28,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 1
 
 metadata = MetaData()
 
@@ -86,9 +86,12 @@ schedules = Table(
     _required("tags", Text),
     *_info(),
     Column("registered_at", BigInteger),
-    _required("forgotten", Boolean),
+    Column("forgotten_at", BigInteger),
 )
-"""What is expected of a suite under one set of tags, as last heard; `registered_at` is None unless registered."""
+"""What is expected of a suite under one set of tags, as last heard.
+
+`registered_at` is None unless it is registered, `forgotten_at` unless it is forgotten.
+"""
 
 runs = Table(
     "dqx_run",

@@ -115,6 +115,11 @@ def without_run(suite_name: str, context: Mapping[str, Any]) -> Snapshot:
     return Snapshot(identity.text, identity.suite, identity.labels, newest=True, samples=samples)
 
 
+def suite_info(suite_name: str, context: Mapping[str, Any]) -> Sample:
+    """Return whose a suite is, and no more of it; `context` has `labels`, `owner` and `runbook_url`."""
+    return _suite_info(identity_of(suite_name, context.get("labels") or {}).series, context)
+
+
 def with_outcomes(
     snapshot: Snapshot, outcomes: Iterable[PluginOutcome], context: Mapping[str, Any]
 ) -> Snapshot:

@@ -178,6 +178,8 @@ def main(arguments: list[str]) -> None:
     if unknown:
         sys.exit(f"no such part: {', '.join(unknown)}; there are: {', '.join(PARTS)}")
     SCRATCH.mkdir(exist_ok=True)
+    for store in SCRATCH.glob("*.db*"):
+        store.unlink()  # the same start for everybody: no history, and no schema of another release
     duckdb_version = importlib.metadata.version("duckdb")
     print(
         f"Python {platform.python_version()}, DuckDB {duckdb_version}, {os.cpu_count()} cores, medians of {rounds}"

@@ -16,16 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dqx.common import ConfigurationError
-from dqx.engine.expression import (
-    EvaluationError,
-    Expression,
-    Metric,
-    NoHistoryError,
-    as_expression,
-    combine,
-    compare,
-    settle,
-)
+from dqx.engine.arithmetic import EvaluationError, combine, compare, settle
+from dqx.engine.expression import Expression, Metric, NoHistoryError, as_expression
 from dqx.provider import MetricProvider
 
 if TYPE_CHECKING:

@@ -191,6 +191,28 @@ def test_nan_hides_behind_no_statistics(tmp_path: Path) -> None:
     assert "is nan" in str(found(DataSource.from_parquet(path), mp.custom_sql("max(a)"))[0].error)
 
 
+@pytest.mark.parametrize("type_", [pa.float32(), pa.float64()])
+@pytest.mark.parametrize("nan_at", range(5))
+def test_nan_is_the_maximum_wherever_it_is(tmp_path: Path, type_: pa.DataType, nan_at: int) -> None:
+    """In whichever row group and file, beside larger numbers; and only of the rows that are kept."""
+    numbers = [1.0, 2.0, None, 9.0, -3.0]
+    numbers[nan_at] = float("nan")
+    table = pa.table({"a": pa.array(numbers, type_), "b": range(5)})
+    pq.write_table(table, tmp_path / "nan.parquet", row_group_size=2)
+    write(tmp_path / "plain.parquet", {"a": pa.array([99.0, 4.0], type_), "b": [7, 8]})
+    for source in (
+        DataSource.from_parquet(tmp_path / "*.parquet"),
+        DataSource.from_duckdb(duckdb.connect(), query=f"FROM '{tmp_path}/*.parquet'"),
+    ):
+        low, high, mean = found(source, mp.minimum("a"), mp.maximum("a"), mp.average("a"))
+        assert low.value == min(n for n in numbers if n is not None and n == n)  # but NaN
+        assert "maximum(a) is nan" in str(high.error)
+        assert "average(a) is nan" in str(mean.error)
+        kept = found(source, mp.maximum("a", where=f"b <> {nan_at}"), mp.minimum("a", where=f"b = {nan_at}"))
+        assert kept[0].value == 99.0
+        assert "minimum(a, where=" in str(kept[1].error)
+
+
 @pytest.mark.parametrize("options", [{"where": "a > 0"}, {"date_column": "d"}])
 def test_statistics_know_nothing_of_some_of_the_rows(options: dict[str, str], tmp_path: Path) -> None:
     """A condition, or a date column, keeps rows of which no file tells."""

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from dqx.common import FrozenDict, Tags
-from dqx.engine.expression import Constant, Expression, Operand, Operation, compare, settle
+from dqx.engine.arithmetic import compare, settle
+from dqx.engine.expression import Constant, Expression, Operation
 from dqx.engine.metrics import render_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from dqx.common import Severity, Value
+    from dqx.engine.arithmetic import Operand
     from dqx.engine.expression import Metric
 
 Comparison = Literal["==", "!=", ">", ">=", "<", "<=", "between", "not between"]

@@ -8,7 +8,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from dqx.common import AssertionResult, FrozenDict, Tags
-from dqx.engine.expression import EvaluationError, NoHistoryError, settle
+from dqx.engine.arithmetic import EvaluationError, settle
+from dqx.engine.expression import NoHistoryError
 from dqx.engine.metrics import render_value
 from dqx.engine.plan import Symbol
 

@@ -8,31 +8,20 @@ stands for the decimal that was written (`0.05` is five hundredths, not the near
 from __future__ import annotations
 
 import math
-import operator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, NoReturn
 
 from dqx.common import ConfigurationError, Value, as_utc
+from dqx.engine.arithmetic import EvaluationError, combine, finite
 from dqx.engine.metrics import MetricSpec, is_finite, plain_value, render_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Number = int | float | Decimal | Fraction
-Operand = Number | date
-"""A value on its way through an expression."""
-
-_V = TypeVar("_V")
-
-# Exact for sums and products of the widest DECIMAL(38) that an expression can reasonably hold.
-_EXACT = Context(prec=400)
-
-
-class EvaluationError(Exception):
-    """An expression has no value; the text says why, in the words of the expression."""
+    from dqx.engine.arithmetic import Number, Operand
 
 
 class NoHistoryError(Exception):
@@ -221,13 +210,6 @@ class Absolute(Negation):
 
 
 _PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2}
-_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-}
-_DECIMAL = {"+": _EXACT.add, "-": _EXACT.subtract, "*": _EXACT.multiply}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -308,7 +290,7 @@ class Spread(Expression):
                 continue
             if isinstance(value, date):
                 raise EvaluationError(f"{self.render()}: {term.render()} is a moment, {value}, not a number")
-            values.append(Fraction(_finite(value)))
+            values.append(Fraction(finite(value)))
         if len(values) < 2:
             raise NoHistoryError(f"{self.render()} needs two stored days at least, found {len(values)}")
         mean = sum(values, Fraction()) / len(values)
@@ -339,65 +321,6 @@ def as_expression(value: object) -> Expression:
     if not is_finite(plain):
         raise ConfigurationError(f"{value!r} cannot be compared with; a bound is a finite number", value)
     return Constant(plain)
-
-
-def combine(symbol: str, left: Number, right: Number) -> Number:
-    """Return `left symbol right`, exactly unless one of them is a float.
-
-    Raises:
-        OverflowError: When the result is a float and too large for one.
-        ZeroDivisionError: When `right` is 0, or nearer to it than a float can be.
-    """
-    operate = _OPERATORS[symbol]
-    if isinstance(left, float) or isinstance(right, float):
-        return float(operate(float(left), float(right)))
-    if symbol != "/" and not isinstance(left, Fraction) and not isinstance(right, Fraction):
-        if isinstance(left, Decimal) or isinstance(right, Decimal):
-            return _DECIMAL[symbol](Decimal(left), Decimal(right))
-        return int(operate(left, right))
-    exact: Fraction = operate(Fraction(left), Fraction(right))
-    return exact.numerator if exact.denominator == 1 else exact
-
-
-def settle(value: Operand) -> Value:
-    """Return the form in which a value leaves the expression: a fraction as the nearest float.
-
-    Raises:
-        EvaluationError: When the value is not finite, or too large for a float.
-    """
-    try:
-        settled = float(value) if isinstance(value, Fraction) else value
-    except OverflowError:
-        raise EvaluationError("the value is too large for a float") from None
-    return _finite(settled)
-
-
-def compare(left: Operand, right: Operand) -> int:
-    """Return -1, 0 or 1 as `left` is smaller than, equal to or larger than `right`.
-
-    The one place where values are compared. Exact values compare exactly; where one side is a float, a
-    fraction on the other is the float nearest to it, so that a mean of 0.05 equals the literal 0.05.
-
-    Raises:
-        EvaluationError: When one is a moment and the other a number, or one is not finite.
-    """
-    if isinstance(left, date) or isinstance(right, date):
-        if not (isinstance(left, date) and isinstance(right, date)):
-            raise EvaluationError(f"a moment and a number cannot be compared: {left} and {right}")
-        first, second = as_utc(left), as_utc(right)
-        return (first > second) - (first < second)
-    left, right = _finite(left), _finite(right)
-    if isinstance(left, float) != isinstance(right, float):
-        # Integers stay: Python compares them with floats exactly.
-        left = float(left) if isinstance(left, (Fraction, Decimal)) else left
-        right = float(right) if isinstance(right, (Fraction, Decimal)) else right
-    return (left > right) - (left < right)
-
-
-def _finite(value: _V) -> _V:
-    if not is_finite(value):
-        raise EvaluationError(f"the value is {value}, where a finite number was needed")
-    return value
 
 
 def _enclosed(part: Expression, binds: int, redacted: bool) -> str:

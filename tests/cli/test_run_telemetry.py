@@ -145,6 +145,35 @@ def test_what_cannot_be_used_is_one_warning_and_a_count(
     assert err.startswith(f"Error: plugin 'dqx_otel' is required: {message}")
 
 
+@pytest.mark.parametrize("variable", ["OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "OTEL_ATTRIBUTE_COUNT_LIMIT"])
+def test_a_variable_that_the_sdk_itself_refuses_is_one_warning(orders: Path, variable: str) -> None:
+    """Whichever it is; without an SDK nothing is left that could count."""
+    write_checks(orders.parent)
+    arguments = ("run", "checks.py", *ORDERS, "--db", "sqlite:///q.db")
+    variables = sending_to("http://127.0.0.1:1", **{variable: "many"})
+    code, out, err = run(orders.parent, *arguments, env=variables)
+    assert (code, "PASSED" in out) == (0, True)
+    (warning,) = err.splitlines()
+    assert warning.startswith(
+        "WARNING dqx.cli.telemetry: Telemetry is not sent: the OTEL_* variables cannot be used: "
+    )
+    (orders.parent / "dqx.toml").write_text("[plugins.dqx_otel]\nrequired = true\n")
+    code, out, err = run(orders.parent, *arguments, env=variables)
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: plugin 'dqx_otel' is required: the OTEL_* variables cannot be used: ")
+
+
+@pytest.mark.parametrize("variable", ["OTEL_PYTHON_TRACER_PROVIDER", "OTEL_PYTHON_METER_PROVIDER"])
+def test_a_provider_that_cannot_be_loaded_costs_no_verdict(orders: Path, variable: str) -> None:
+    """The API raises whenever it is asked for one."""
+    write_checks(orders.parent)
+    arguments = ("run", "checks.py", *ORDERS, "--db", "sqlite:///q.db")
+    code, out, err = run(orders.parent, *arguments, env=environment(**{variable: "of_nobody"}))
+    assert (code, "PASSED" in out) == (0, True)
+    assert "Failed to load configured provider" in err
+    assert "dqx." not in err
+
+
 def test_required_counts_where_the_suite_itself_says_it(orders: Path) -> None:
     """Not in a settings file alone."""
     path = write_checks(orders.parent)

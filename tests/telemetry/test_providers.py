@@ -219,6 +219,17 @@ def test_seconds_have_our_buckets_and_series_our_limit() -> None:
     provider.shutdown()
 
 
+def test_what_the_sdk_refuses_is_an_error_for_a_program(
+    otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of its variables it is."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.url)
+    monkeypatch.setenv("OTEL_ATTRIBUTE_COUNT_LIMIT", "many")
+    with pytest.raises(ConfigurationError, match=r"the OTEL_\* variables cannot be used: "):
+        configure(set_global=False)
+    assert installed.current() is None
+
+
 def test_what_is_built_is_used_and_given_up_again(
     otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dqx.common import ScanError
 from dqx.engine.columns import Column
+from dqx.engine.foreign import foreign_code
 from dqx.engine.user_sql import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import duckdb
 
@@ -52,35 +51,6 @@ class Reader(Protocol):
     def progress(self) -> float | None:
         """Return how much of a running query is done, 0 to 1, or None."""
         ...
-
-
-@contextmanager
-def foreign_code() -> Iterator[None]:
-    """Make a ScanError of whatever is raised inside, but let the engine's own errors and the system's pass.
-
-    What opens and reads data (an engine, a data frame, a record of the caller's) may raise whatever it likes, and
-    bad data is a result. Outside of it such an exception is a defect of DQX, and nothing hides it.
-    """
-    import duckdb
-
-    try:
-        yield
-    except (duckdb.Error, OSError, ScanError):
-        raise
-    except Exception as error:
-        refuse_interruption(error)
-        raise ScanError(reason_of(error)) from error
-
-
-def refuse_interruption(error: Exception) -> None:
-    """Raise KeyboardInterrupt where DuckDB says that a signal's handler raised, and drops what that was."""
-    if type(error) is RuntimeError and str(error) == "Query interrupted":
-        raise KeyboardInterrupt from error
-
-
-def reason_of(error: Exception) -> str:
-    """Return what an error says, without the query that some repeat below it."""
-    return " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__
 
 
 class ConnectionReader:

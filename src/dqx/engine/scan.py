@@ -13,7 +13,8 @@ from dqx.common import DatasetRun, ResultValue, ScanError, ScanReport
 from dqx.engine.aggregates import Aggregate, Compiler, Computation, UnsettledError
 from dqx.engine.columns import MOMENTS, Columns
 from dqx.engine.culprit import Reads
-from dqx.engine.reader import RowFilter, foreign_code, query_text, reason_of, refuse_interruption
+from dqx.engine.foreign import foreign_code, reason_of, refuse_interruption
+from dqx.engine.reader import RowFilter, query_text
 from dqx.engine.statistics import FileStatistics, read_statistics
 from dqx.engine.user_sql import PLACE, Parser, public_text
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dqx.engine.columns import MOMENTS
-from dqx.engine.reader import foreign_code
+from dqx.engine.foreign import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

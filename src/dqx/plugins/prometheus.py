@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003  # pydantic reads the annotation
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 from dqx.plugins.declared import validated
+from dqx.telemetry.pushgateway_settings import PushgatewaySettings  # noqa: TC001  # pydantic reads the annotation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,31 +21,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<host>[^\s:\[\]/@]+)):(?P<port>[0-9]{1,5})")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushgatewaySettings:
-    """Where the Pushgateway is, and how it is talked to. `headers` go with every push."""
-
-    url: str = field(metadata={"meaning": "such as http://127.0.0.1:9091"})
-    job: str = field(default="dqx", metadata={"meaning": "the label job of what is pushed"})
-    username: str | None = field(default=None, metadata={"meaning": "for basic authentication"})
-    password: str | None = field(default=None, repr=False, metadata={"meaning": "for basic authentication"})
-    headers: dict[str, str] = field(default_factory=dict, repr=False, metadata={"meaning": "HTTP headers"})
-    timeout_s: float = field(default=3.0, metadata={"meaning": "seconds for one push in all"})
-
-    def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError("url takes the form http://HOST:PORT or https://HOST:PORT/PATH")
-        if parts.username is not None:
-            raise ValueError("url holds a name or password; they go into username and password")
-        if not self.job:
-            raise ValueError("job cannot be empty")
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username and password go together, and one is missing")
-        if not 0 < self.timeout_s <= 3_600:
-            raise ValueError(f"timeout_s is {self.timeout_s}; allowed are more than 0 and at most 3600")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

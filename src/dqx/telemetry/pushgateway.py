@@ -17,7 +17,7 @@ from dqx.telemetry.redaction import redact
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dqx.plugins.prometheus import PushgatewaySettings
+    from dqx.telemetry.pushgateway_settings import PushgatewaySettings
     from dqx.telemetry.snapshot import Snapshot
 
 

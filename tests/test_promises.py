@@ -22,6 +22,7 @@ from dqx.plugins import ALL_SHUTDOWNS_S, SHUTDOWN_S, PluginManager
 from dqx.plugins.locked_file import LOCK_PATIENCE_S
 from dqx.plugins.settings import DEFAULT_TIMEOUT_S, LONGEST_S, SHORTEST_S
 from dqx.plugins.trail_record import run_record
+from dqx.reasons import MAX_REASON
 from dqx.telemetry import providers
 from dqx.telemetry.assertion_series import LIMIT
 from dqx.telemetry.assertion_spans import ALL_UP_TO
@@ -166,6 +167,7 @@ def test_the_limits_of_length_are_those_of_the_code() -> None:
     assert limits("length") == {
         "a name, an expression, a message in telemetry": f"{MAX_TEXT} characters",
         "the text of a query in telemetry": f"{MAX_QUERY:,} characters",
+        "why something could not be evaluated": f"{MAX_REASON:,} characters",
         "a reason in the audit trail": f"{len(assertion['reason']):,} characters",
         "a request to the exporter": f"{REQUEST_BYTES >> 10} KiB",
         "the name of a text file": f"{longest_name} characters",

@@ -22,6 +22,7 @@ from dqx.common import (
     SuiteInfo,
     SuiteRun,
     check_severity,
+    one_line,
     verdict_of,
 )
 from dqx.engine.collect import CheckProducer, Context, DecoratedCheck, check, check_name, collect
@@ -31,6 +32,7 @@ from dqx.engine.sweep import scan_datasets
 from dqx.engine.symbols import describe_symbols, scanned_values, stored_metrics
 from dqx.provider import MetricProvider
 from dqx.publish import Publication, note_dropped, publish
+from dqx.reasons import without_secrets_of_checks, without_secrets_of_engines
 from dqx.telemetry import installed, tracing
 from dqx.telemetry.labels import check_label_tags
 
@@ -179,7 +181,7 @@ class VerificationSuite:
         Raises:
             ConfigurationError: When a check is not written as it should be.
         """
-        found = collect(self._checks, MetricProvider(), self._name, self._db)
+        found = without_secrets_of_checks(collect(self._checks, MetricProvider(), self._name, self._db))
         if self.info.owner is None:
             return found
         return [a if a.owner else replace(a, owner=self.info.owner) for a in found]
@@ -281,7 +283,8 @@ class VerificationSuite:
             state = self._db.snapshot(self._name, self._labels(key), self._label_tags, key.yyyy_mm_dd)
             history = self._history(plan, key)
             deadline = started + self.info.timeout_s
-            reports = scan_datasets(plan, sources, key, started_at, deadline, self._watch)
+            scanned = scan_datasets(plan, sources, key, started_at, deadline, self._watch)
+            reports = without_secrets_of_engines(scanned)
             values = {**history, **scanned_values(plan, reports)}
             only = next(iter(sources)) if len(sources) == 1 else None
             results = Evaluation(self._name, key, values, only, _now).decide(assertions)
@@ -388,7 +391,7 @@ class VerificationSuite:
         try:
             self._db.finish_run(run, metrics, failing_since)
         except StoreError as error:
-            logger.error("suite %s: the run was not stored: %s", self._name, error)
+            logger.error("suite %s: the run was not stored: %s", one_line(self._name), error)
             return replace(run, store_error=str(error))
         return run
 

@@ -6,8 +6,9 @@ import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dqx.common import FrozenDict, StoreError
+from dqx.common import FrozenDict, StoreError, one_line
 from dqx.telemetry import tracing
+from dqx.telemetry.redaction import redact_traceback, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -99,9 +100,9 @@ def publish(
             config=config,
         )
         _record(db, run.run_id, outcomes)
-    except Exception:
-        # The verdict stands whatever happens here, a defect of the manager's own included.
-        logger.exception("suite %s: the plugin phase failed", run.suite)
+    except Exception as error:  # noqa: BLE001  # the verdict stands whatever happens here, a defect of DQX included
+        said = redact_traceback(error, secrets=secrets_in(config))
+        logger.error("suite %s: the plugin phase failed\n%s", one_line(run.suite), said)
         return run
     undelivered = [
         f"{o.plugin}: {o.message or o.outcome}" for o in outcomes if o.required and o.outcome != "ok"

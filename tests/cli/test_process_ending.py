@@ -128,6 +128,42 @@ def test_an_unexpected_error_ends_with_70(orders: Path) -> None:
     assert "hunter2" not in err
 
 
+@pytest.mark.parametrize("status", ["", "0", "1", "'no orders today'"])
+def test_a_check_that_exits_is_not_taken_for_a_verdict(orders: Path, status: str) -> None:
+    """Exit code 0 is for a suite that passed."""
+    path = write_checks(orders.parent)
+    path.write_text(f"{path.read_text()}\n    import sys; sys.exit({status})\n")
+    code, out, err = run(orders.parent, "run", "checks.py", *ORDERS, "--db", "sqlite:///q.db")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"Error: a check called sys.exit({status or None})")
+
+
+def test_a_child_of_a_check_that_exits_is_no_error(orders: Path) -> None:
+    """It was forked to do something beside the check, and ends as it wants to."""
+    path = write_checks(orders.parent)
+    path.write_text(
+        path.read_text()
+        + """
+    import os, sys
+    if os.fork() == 0:
+        sys.exit(7)
+    assert os.waitstatus_to_exitcode(os.wait()[1]) == 7
+"""
+    )
+    code, out, err = run(orders.parent, "run", "checks.py", *ORDERS, "--db", "sqlite:///q.db")
+    assert (code, err) == (0, "")
+    assert out.count("PASSED") == 1
+
+
+def test_what_is_no_exception_ends_with_70(orders: Path) -> None:
+    """As a test's `skip`; not with 1, which is a failed assertion's, and without a secret."""
+    path = write_checks(orders.parent)
+    path.write_text(path.read_text() + "\n    raise BaseException('postgresql://u:hunter2@h/d')\n")
+    code, out, err = run(orders.parent, "run", "checks.py", *ORDERS, "-q")
+    assert (code, out) == (70, "")
+    assert err.startswith("Error: unexpected error inside DQX: BaseException: postgresql://***@h/d")
+
+
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
@@ -326,6 +362,20 @@ def test_results_that_cannot_be_written_are_not_called_passed(orders: Path, at_l
         got, _, err = run(orders.parent, "run", "checks.py", *ORDERS, "--db", "sqlite:///q.db", stdout=full)
     assert got == code
     assert err == "Error: the results could not be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    "arguments", ["history checks --db sqlite:///q.db", "plugins", "alerts export", "-h"]
+)
+def test_whatever_cannot_be_written_is_said(orders: Path, arguments: str) -> None:
+    """It is no defect of DQX."""
+    if not Path("/dev/full").exists():
+        pytest.skip("/dev/full is not there: this is no Linux")
+    write_checks(orders.parent)
+    assert run(orders.parent, "run", "checks.py", *ORDERS, "--db", "sqlite:///q.db")[0] == 0
+    with Path("/dev/full").open("w") as full:
+        code, _, err = run(orders.parent, *arguments.split(), stdout=full)
+    assert (code, err) == (4, "Error: the results could not be written: No space left on device\n")
 
 
 def test_a_closed_stdout_is_no_error(orders: Path) -> None:

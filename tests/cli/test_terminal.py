@@ -78,6 +78,24 @@ def test_a_report_fits_the_terminal(orders: Path, columns: int) -> None:
     assert re.search(r"FAILED checks \S+: 1 failed, 1 passed in", " ".join(plain.split()))
 
 
+@pytest.mark.parametrize("columns", [50, 60, 80])
+def test_a_history_fits_the_terminal(orders: Path, columns: int) -> None:
+    """No date, verdict or identity is cut off: a run is deleted by it."""
+    write_checks(orders.parent)
+    _, document, _ = run(orders.parent, *ORDERS, "--db", "sqlite:///q.db", "--format", "json")
+    code, text = on_terminal(
+        orders.parent, "history", "checks", "--db", "sqlite:///q.db", columns=columns, NO_COLOR="1"
+    )
+    plain = ESCAPE.sub("", text)
+    assert code == 0
+    assert max(cell_len(line) for line in plain.splitlines()) <= columns
+    assert "…" not in plain
+    found = json.loads(document)
+    assert found["key"]["yyyy_mm_dd"] in plain
+    assert "passed" in plain
+    assert found["run_id"] in "".join(line.split()[-1] for line in plain.splitlines()[2:])
+
+
 def test_who_wants_no_colours_gets_none(orders: Path) -> None:
     """By `NO_COLOR`, as everywhere."""
     write_checks(orders.parent)

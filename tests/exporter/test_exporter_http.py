@@ -10,7 +10,7 @@ import socket
 import sqlite3
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -244,6 +244,40 @@ def test_a_request_that_is_too_large_or_none_is_refused(
     assert fetch(url + "/metrics").status == 200
 
 
+def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes beyond waits until one of them ends, and is answered then."""
+    from dqx.exporter import server as module
+
+    monkeypatch.setattr(module, "CONNECTIONS", 5)
+    page = _OnePage(Page(families(_many_samples(1))))
+    with closing(Server(ExporterApp(page), "127.0.0.1", 0)) as server, ExitStack() as silent:
+        for _ in range(8):
+            silent.enter_context(socket.create_connection((server.host, server.port), timeout=30))
+        with socket.create_connection((server.host, server.port), timeout=30) as waiting:
+            waiting.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            waiting.settimeout(0.5)
+            with pytest.raises(TimeoutError):
+                waiting.recv(100)
+            silent.close()
+            waiting.settimeout(30)
+            assert b" 200 OK" in waiting.recv(100)
+
+
+def test_a_connection_that_says_nothing_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in the middle of a request: nobody holds one for ever by saying little."""
+    from dqx.exporter import server as module
+
+    monkeypatch.setattr(module, "IDLE_S", 1)
+    monkeypatch.setattr(module, "CLEANUP_S", 1)
+    page = _OnePage(Page(families(_many_samples(1))))
+    with (
+        closing(Server(ExporterApp(page), "127.0.0.1", 0)) as server,
+        socket.create_connection((server.host, server.port), timeout=30) as connection,
+    ):
+        connection.sendall(b"GET /metrics HTT")
+        assert connection.recv(100) == b""
+
+
 def test_many_scrapes_at_once_get_whole_pages(filled: MetricDB, exporter: Exporter) -> None:
     """And the store is asked far less often than they are many."""
     url = exporter(filled) + "/metrics"
@@ -386,6 +420,27 @@ def test_a_store_that_is_locked_too_long_is_503(
             time.sleep(0.05)
 
 
+def test_a_file_that_is_locked_too_long_is_503(filled: MetricDB, exporter: Exporter, tmp_path: Path) -> None:
+    """As long as somebody has it to himself; when it is free again, the page is there."""
+    url = exporter(filled, patience_s=0.5)
+    assert fetch(url + "/metrics").status == 200
+    with closing(sqlite3.connect(tmp_path / "quality.db", isolation_level=None)) as alone:
+        alone.execute("PRAGMA locking_mode=EXCLUSIVE")
+        alone.execute("BEGIN EXCLUSIVE")
+        alone.execute("UPDATE dqx_store SET version = version")
+        for _ in range(2):
+            started = time.monotonic()
+            answer = fetch(url + "/metrics")
+            assert answer.status == 503
+            assert "has not answered for 0.5 s" in answer.text
+            assert time.monotonic() - started < 10  # of the 30 s that the store itself waits
+        assert fetch(url + "/healthz").status == 200
+    give_up_at = time.monotonic() + 20
+    while fetch(url + "/metrics").status != 200:
+        assert time.monotonic() < give_up_at
+        time.sleep(0.05)
+
+
 def test_a_database_that_is_not_there_shows_no_password(exporter: Exporter) -> None:
     """A PostgreSQL that is restarted, or was never started."""
     with closing(MetricDB(f"postgresql://dqx:canary@127.0.0.1:{free_port()}/quality")) as db:
@@ -421,6 +476,8 @@ def test_a_defect_of_ours_is_503_and_logged(exporter: Exporter, caplog: pytest.L
     assert answer.status == 503
     assert "canary" not in answer.text
     assert "the store could not be shown" in caplog.text
+    assert "RuntimeError: postgresql://***@h/d" in caplog.text
+    assert "canary" not in caplog.text
 
 
 def test_a_source_that_is_closed_says_so(filled: MetricDB) -> None:

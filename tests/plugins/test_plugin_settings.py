@@ -181,7 +181,10 @@ def test_a_wrong_setting_is_named(own: dict[Any, Any], key: object, message: str
     [
         ({"modus": 1}, "plugin 'mine': it has no setting 'modus'; did you mean 'mode'?"),
         ({"mode": "x"}, "plugin 'mine': mode is 'x': Input should be a valid integer"),
-        ({"inner": {"retry": 1}}, "plugin 'mine': it has no setting 'inner.retry'"),
+        (
+            {"inner": {"retry": 1}},
+            "plugin 'mine': it has no setting 'inner.retry'; did you mean 'retries'?",
+        ),
         ({"password": 5}, "plugin 'mine': password is (a secret, not shown): Input should be a valid string"),
     ],
 )
@@ -242,7 +245,7 @@ def test_a_wrong_declaration_is_refused(declared: Any, message: str) -> None:
 
 
 def test_settings_are_described_for_people() -> None:
-    """Name, type, default and meaning; a secret default is not shown, what must be set has none."""
+    """Name, type, default and meaning, of tables too; a secret default is not shown, what must be set has none."""
     assert describe(Model) == [
         Setting("url", "str", None, "where to send"),
         Setting("port", "int", "25", "port of the server"),
@@ -251,6 +254,8 @@ def test_settings_are_described_for_people() -> None:
         Setting("dsn", "SecretStr", "SecretStr('')", ""),
         Setting("wait", "timedelta", "datetime.timedelta(seconds=5)", ""),
         Setting("table", "Table", "Table(retries=3, token=***)", ""),
+        Setting("table.retries", "int", "3", ""),
+        Setting("table.token", "str", "''", ""),
         Setting("from", "str", "'dqx'", ""),
     ]
     assert describe(Data) == [
@@ -259,6 +264,7 @@ def test_settings_are_described_for_people() -> None:
         Setting("password", "str", "***", ""),
         Setting("names", "tuple[str, ...]", "()", ""),
         Setting("inner", "Inner", "Inner(retries=3)", ""),
+        Setting("inner.retries", "int", "3", ""),
     ]
     assert describe(None) == []
 

@@ -68,6 +68,10 @@ print(sorted(heavy & set(sys.modules)))
         ({"http": "127.0.0.1:70000"}, "it takes ADDRESS:PORT"),
         ({"http": 9464}, "http is 9464"),
         ({"pushgateway": {}}, "'pushgateway.url' is missing"),
+        (
+            {"pushgateway": {"url": "http://h:1", "timeout": 5}},
+            "no setting 'pushgateway.timeout'; did you mean 'timeout_s'?",
+        ),
         ({"pushgateway": {"url": "127.0.0.1:9091"}}, "url takes the form http://HOST:PORT"),
         ({"pushgateway": {"url": "http://u:canary@h:1"}}, "they go into username and password"),
         ({"pushgateway": {"url": "http://h:1", "job": ""}}, "job cannot be empty"),

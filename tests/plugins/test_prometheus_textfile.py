@@ -6,10 +6,12 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.plugins.prometheus_runs import deliver, of_suite
+from tests.privileges import unprivileged
 
 from dqx.common import ResultKey
 from dqx.telemetry.textfile import file_name
@@ -105,6 +107,25 @@ def test_a_missing_folder_is_an_outcome(tmp_path: Path) -> None:
     assert [phase for phase, _ in errors] == ["process"]
     assert "was not written (No such file or directory)" in str(errors[0][1])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_may_not_be_written_is_an_outcome() -> None:
+    """What was there stays, and which right is missing is said."""
+    failed = suite_run([assertion_result("FAILURE")])
+    with TemporaryDirectory() as name:  # any user can look into it, which pytest's own are not for
+        folder = Path(name)
+        deliver({"textfile": name})
+        (path,) = folder.iterdir()
+        before = path.read_bytes()
+        folder.chmod(0o555)
+        with unprivileged():
+            errors = deliver({"textfile": name}, failed).errors
+        folder.chmod(0o755)
+        assert path.read_bytes() == before
+        assert list(folder.iterdir()) == [path]
+    assert [phase for phase, _ in errors] == ["process"]
+    assert "was not written (Permission denied)" in str(errors[0][1])
+    assert "this user must be allowed to write to it" in str(errors[0][1])
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

@@ -421,3 +421,13 @@ def test_warnings_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage() for record in caplog.records if "said once" in record.getMessage()] == list(
         made.warnings
     )
+
+
+def test_a_warning_stays_on_its_line(caplog: pytest.LogCaptureFixture) -> None:
+    """A name forges no record of a log."""
+    from dqx.telemetry.snapshot import warn_once
+
+    warn_once(snapshot_of([assertion_result()] * 2, [], "forged\nERROR dqx: disk on fire", {}))
+    (record,) = caplog.records
+    assert "\n" not in record.getMessage()
+    assert "forged\\nERROR dqx: disk on fire" in record.getMessage()

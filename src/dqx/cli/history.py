@@ -92,7 +92,8 @@ def _table(console: Console, runs: Sequence[StoredRun], now: datetime) -> Table:
     if wide:
         table.add_column("Started (UTC)", no_wrap=True)
     table.add_column("Time", justify="right", no_wrap=True)
-    table.add_column("Run", no_wrap=True)
+    # Whole, on two lines where it must be: `dqx db delete-run` takes it.
+    table.add_column("Run", no_wrap=console.width >= 80, overflow="fold")
     for run in runs:
         verdict = run.verdict or _unfinished(run, now)
         table.add_row(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -10,7 +11,7 @@ import click
 from dqx import __version__
 from dqx.cli.diagnostics import Refused, UnexpectedError, is_verbose, verbose_option
 from dqx.cli.ending import Stopped, StopSignals, leave
-from dqx.cli.output import open_streams
+from dqx.cli.output import Unwritable, open_streams
 from dqx.common import DQXError, did_you_mean
 
 if TYPE_CHECKING:
@@ -33,15 +34,24 @@ class _Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
+        process = os.getpid()
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
+        except (click.ClickException, click.Abort, click.exceptions.Exit, Stopped):
             raise
+        except SystemExit as ending:
+            if os.getpid() != process:
+                raise  # of a child that a check forked
+            # Its exit code would be taken for a verdict, and 0 for one that nobody reached.
+            raise Refused(
+                f"a check called sys.exit({ending.code!r}), and there is no verdict; let it raise an exception, or "
+                "assert what is wrong"
+            ) from ending
         except KeyboardInterrupt as interrupt:
             raise Stopped from interrupt  # from the engine; click would make it exit code 1
         except DQXError as error:
             raise Refused(str(error)) from error
-        except Exception as error:
+        except BaseException as error:  # a check may raise what is no Exception, as a test's skip is none
             raise UnexpectedError(error, verbose=is_verbose(ctx)) from error
 
 
@@ -71,6 +81,10 @@ def main() -> NoReturn:
         code = 0
     except SystemExit as ending:
         code = ending.code if isinstance(ending.code, int) else 0
+    except OSError as error:  # of its own help: what a command writes has been seen to
+        unwritable = Unwritable(error)
+        unwritable.show()
+        code = unwritable.exit_code
     except Stopped:
         click.echo(signals.said, err=True)
         code = signals.exit_code

@@ -53,12 +53,28 @@ def laid_out(console: Console, text: str) -> str:
     return text if console.is_terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines())
 
 
+class Unwritable(click.ClickException):
+    """Results cannot be written, as to a full disk: exit code 4."""
+
+    exit_code = 4
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"the results could not be written: {error.strerror}")
+
+
 def emit(text: str) -> None:
-    """Write results to stdout. That their reader has left, as `head` does, changes nothing else."""
+    """Write results to stdout. That their reader has left, as `head` does, changes nothing else.
+
+    Raises:
+        Unwritable: When they cannot be written.
+    """
     try:
         click.echo(text, nl=False)
     except BrokenPipeError:
         drop_stdout()
+    except OSError as error:
+        drop_stdout()  # what is left in its buffer would fail again at the end of the process
+        raise Unwritable(error) from None
 
 
 def open_streams() -> None:

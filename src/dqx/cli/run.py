@@ -27,7 +27,7 @@ from dqx.cli.options import (
     suite_option,
     tag_option,
 )
-from dqx.cli.output import emit, result_console
+from dqx.cli.output import Unwritable, emit, result_console
 from dqx.cli.progress import progress_bar
 from dqx.cli.run_json import render_runs
 from dqx.cli.settings import read_settings
@@ -261,7 +261,7 @@ def _write(text: str) -> int:
     """Write results and return 0; 4 when they cannot be written, as to a full disk."""
     try:
         emit(text)
-    except OSError as error:
-        click.echo(f"Error: the results could not be written: {error.strerror}", err=True)
-        return 4
+    except Unwritable as error:
+        error.show()
+        return error.exit_code
     return 0

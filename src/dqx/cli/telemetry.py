@@ -77,13 +77,10 @@ def telemetry_of_command(
 
 def _telemetry(plugins: Sequence[Mapping[str, Mapping[str, Any]]]) -> Telemetry | None:
     """Build and install providers; those that the process has already are used, and left alone."""
-    from dqx.plugins import settings
     from dqx.telemetry.exporters import destinations
 
     wanted, problems = destinations()
-    said = "; ".join(dict.fromkeys(map(str, problems)))
-    if problems and any(settings.read("dqx_otel", of_suite).required for of_suite in plugins):
-        raise ConfigurationError(f"plugin 'dqx_otel' is required: {said}; nothing was run", "dqx_otel")
+    said = _problems_of(problems, plugins)
     if not wanted:
         return None
     from dqx.telemetry.providers import Telemetry, install, taken
@@ -91,11 +88,29 @@ def _telemetry(plugins: Sequence[Mapping[str, Mapping[str, Any]]]) -> Telemetry 
     wanted = [each for each in wanted if not taken(each.signal)]
     if not wanted:
         return None
+    try:
+        telemetry = Telemetry(wanted, problems, long_lived=False, secrets=secrets_in(list(plugins)))
+    except (
+        ConfigurationError
+    ) as error:  # the SDK itself cannot be used, nor can what is lost be counted by it
+        logger.warning("Telemetry is not sent: %s", _problems_of([*problems, error], plugins))
+        return None
     if problems:
         logger.warning("Telemetry is not sent: %s", said)
-    telemetry = Telemetry(wanted, problems, long_lived=False, secrets=secrets_in(list(plugins)))
     install(telemetry, set_global=True)
     return telemetry
+
+
+def _problems_of(
+    problems: Sequence[ConfigurationError], plugins: Sequence[Mapping[str, Mapping[str, Any]]]
+) -> str:
+    """Return what is wrong, each fault once; raise it where `dqx_otel` is required."""
+    from dqx.plugins import settings
+
+    said = "; ".join(dict.fromkeys(map(str, problems)))
+    if problems and any(settings.read("dqx_otel", of_suite).required for of_suite in plugins):
+        raise ConfigurationError(f"plugin 'dqx_otel' is required: {said}; nothing was run", "dqx_otel")
+    return said
 
 
 def _parent(traceparent: str | None) -> Any:

@@ -22,6 +22,9 @@ CONNECTIONS = 200
 IDLE_S = 90
 """Seconds after which a connection that says nothing is closed; a scrape every minute keeps its own."""
 
+CLEANUP_S = 30
+"""Seconds between two looks for such connections."""
+
 REQUEST_BYTES = 16_384
 """Headers of a request; a scrape has 500 bytes of them. A body is refused beyond as much."""
 
@@ -62,7 +65,7 @@ class Server:
             threads=4,
             connection_limit=CONNECTIONS,
             channel_timeout=IDLE_S,
-            cleanup_interval=30,
+            cleanup_interval=CLEANUP_S,
             max_request_header_size=REQUEST_BYTES,
             max_request_body_size=REQUEST_BYTES,
             asyncore_use_poll=True,  # select() knows no descriptor beyond 1,023

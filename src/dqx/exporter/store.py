@@ -14,7 +14,7 @@ from dqx.exporter.page import Page
 from dqx.exporter.stored import snapshot_samples
 from dqx.telemetry import names
 from dqx.telemetry.families import families
-from dqx.telemetry.redaction import redact_exception
+from dqx.telemetry.redaction import redact_exception, redact_traceback
 from dqx.telemetry.sample import Sample
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ class StoreSource:
                 self._stamp = state.stamp
         except StoreError as error:
             return str(error)
-        except Exception as error:
-            logger.exception("the store could not be shown")
+        except Exception as error:  # noqa: BLE001  # a defect of DQX: the scrape after it may do
+            logger.error("the store could not be shown\n%s", redact_traceback(error))
             return f"the store could not be shown: {redact_exception(error)}"
         return None
 

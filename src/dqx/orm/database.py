@@ -48,10 +48,10 @@ class Database:
     @property
     def address(self) -> Address:
         """Return where the store is; raise StoreError when its URL cannot be read."""
-        with self._lock:
-            if self._address is None:
-                self._address = parse(self._url, self._folder)
-            return self._address
+        if self._address is None:  # else without the lock, which a transaction that waits for a file holds
+            with self._lock:
+                self._address = self._address or parse(self._url, self._folder)
+        return self._address
 
     @contextmanager
     def transaction(self, mode: Mode) -> Iterator[Connection]:

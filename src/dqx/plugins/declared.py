@@ -13,14 +13,14 @@ import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 from dqx.common import ConfigurationError, did_you_mean
 from dqx.plugins.settings import MANAGERS_OWN, shown
 from dqx.telemetry.redaction import MASK, is_secret_name, redact, secrets_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +96,14 @@ def secrets_of(plugin: object, own: Mapping[str, Any]) -> frozenset[str]:
 
 
 def describe(model: type | None) -> list[Setting]:
-    """Return what a settings class declares, in its order. A secret default is not shown."""
-    fields = _fields(model).values() if model else ()
-    return [Setting(field.keys[0], field.type, _default_text(field), field.meaning) for field in fields]
+    """Return what a settings class declares, in its order, tables with what is in them. No secret is shown."""
+    found = []
+    for field in _fields(model).values() if model else ():
+        key = field.keys[0]
+        found.append(Setting(key, field.type, _default_text(field), field.meaning))
+        inner = describe(_table(model, field.name))
+        found += [dataclasses.replace(setting, name=f"{key}.{setting.name}") for setting in inner]
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +164,27 @@ def _fields(model: Any) -> dict[str, _Field]:
     }
 
 
+def _table(model: Any, name: str) -> type | None:
+    """Return the class of a setting that is a table with settings of its own, or None."""
+    try:
+        hint = model.model_fields[name].annotation if _is_pydantic(model) else get_type_hints(model)[name]
+    except (
+        KeyError,
+        NameError,
+    ):  # no such setting; or its type has a name that is there for type checkers alone
+        return None
+    kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
+    return next((kind for kind in kinds if _is_pydantic(kind) or dataclasses.is_dataclass(kind)), None)
+
+
+def _nearest(model: type, path: Sequence[object]) -> str:
+    """Return, for the end of a message, what the last key of a path into the settings may have meant."""
+    inside: type | None = model
+    for key in path[:-1]:
+        inside = _table(inside, str(key)) if inside else None
+    return did_you_mean(str(path[-1]), _fields(inside)) if inside else ""
+
+
 def _default_of(field: dataclasses.Field[Any]) -> Callable[[], object] | None:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory
@@ -199,7 +225,7 @@ def _invalid(plugin: str, model: type, own: Mapping[str, Any], error: Any) -> Co
         case "missing" | "missing_argument":
             text = f"the setting '{key}' is missing"
         case "extra_forbidden" | "unexpected_keyword_argument":
-            text = f"it has no setting '{key}'"
+            text = f"it has no setting '{key}'{_nearest(model, first['loc'])}"
         case _ if not key:
             text = message
         case _:

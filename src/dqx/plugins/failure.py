@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqx.telemetry.redaction import error_type, redact, redact_exception
+from dqx.telemetry.redaction import error_type, redact_exception, redact_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +35,7 @@ class Failure:
         """Describe an exception. To be called where it was caught: its `__str__` is the plugin's code, too."""
         try:
             where = _where(traceback.extract_tb(error.__traceback__))
-            text = redact("".join(traceback.format_exception(error)), _MAX_TRACEBACK, secrets)
+            text = redact_traceback(error, _MAX_TRACEBACK, secrets)
             return cls(error_type(error), redact_exception(error, secrets=secrets), where, text)
         except BaseException:  # noqa: BLE001  # a call without a reply would be taken for one that hangs
             return cls("unknown", "an exception that cannot be described")

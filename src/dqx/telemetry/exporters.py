@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from dqx.common import ConfigurationError, did_you_mean
 from dqx.telemetry.redaction import redact, redact_exception
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from dqx.telemetry.ledger import Ledger, Signal
 
@@ -131,17 +132,27 @@ def _tried(destination: Destination, extra: str = "") -> Destination:
     """Return a destination whose exporter can be made; what is wrong is to be known before the run."""
     from dqx.telemetry.ledger import Ledger
 
+    with reading_variables():
+        try:
+            destination.make(Ledger(destination.signal))
+        except ImportError as error:
+            raise ConfigurationError(
+                f"sending telemetry to {destination.shown} needs '{error.name}', which is not installed; "
+                f"pip install 'dqx[{extra}]' brings it",
+                error.name,
+            ) from error
+    return destination
+
+
+@contextmanager
+def reading_variables() -> Iterator[None]:
+    """Have whatever the SDK raises, which reads variables of its own, say whose fault that is."""
     try:
-        destination.make(Ledger(destination.signal))
-    except ImportError as error:
-        raise ConfigurationError(
-            f"sending telemetry to {destination.shown} needs '{error.name}', which is not installed; "
-            f"pip install 'dqx[{extra}]' brings it",
-            error.name,
-        ) from error
+        yield
+    except ConfigurationError:
+        raise
     except Exception as error:
         raise ConfigurationError(f"the OTEL_* variables cannot be used: {redact_exception(error)}") from error
-    return destination
 
 
 def _http(signal: Signal, ledger: Ledger) -> Any:

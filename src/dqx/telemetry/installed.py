@@ -6,17 +6,19 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from opentelemetry import trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
     from dqx.telemetry.providers import Telemetry
+
+_Provider = TypeVar("_Provider")
 
 _installed: list[Telemetry] = []
 """One per process, as the global providers are, or none."""
@@ -79,8 +81,7 @@ def meters() -> MeterProvider | None:
 
 def global_tracers() -> TracerProvider | None:
     """Return the process's provider of spans, or None where it is the API's stand-in, which does nothing."""
-    provider = trace.get_tracer_provider()
-    return provider if _is_real(provider) else None
+    return _real(trace.get_tracer_provider)
 
 
 def global_meters() -> MeterProvider | None:
@@ -89,9 +90,12 @@ def global_meters() -> MeterProvider | None:
         return None  # nobody can have set one; 3 ms saved
     from opentelemetry import metrics
 
-    provider = metrics.get_meter_provider()
-    return provider if _is_real(provider) else None
+    return _real(metrics.get_meter_provider)
 
 
-def _is_real(provider: object) -> bool:
-    return callable(getattr(provider, "force_flush", None))
+def _real(get: Callable[[], _Provider]) -> _Provider | None:
+    try:
+        provider = get()
+    except Exception:  # noqa: BLE001  # OTEL_PYTHON_*_PROVIDER names none that can be loaded: the API logs why
+        return None
+    return provider if callable(getattr(provider, "force_flush", None)) else None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from dqx.common import ConfigurationError
 from dqx.telemetry import installed, tracing
-from dqx.telemetry.exporters import destinations
+from dqx.telemetry.exporters import destinations, reading_variables
 from dqx.telemetry.redaction import redact
 
 if TYPE_CHECKING:
@@ -69,6 +69,9 @@ class Telemetry:
         problems: What about the configuration cannot be used; what is lost by it is counted as `unusable`.
         long_lived: Whether the process outlives its runs, so that counters and histograms say something.
         lost: What the latest flush lost, by signal and reason.
+
+    Raises:
+        ConfigurationError: When the SDK cannot be used as its own variables have it.
     """
 
     def __init__(
@@ -89,7 +92,8 @@ class Telemetry:
         self._failing = False
         self._pipes: list[SpanBuffer | MetricPush] = []
         if wanted:
-            self._build(wanted, secrets)
+            with reading_variables():
+                self._build(wanted, secrets)
             _built.add(self)
 
     def _build(self, wanted: Sequence[Destination], secrets: frozenset[str]) -> None:

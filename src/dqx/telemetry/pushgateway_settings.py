@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushgatewaySettings:
     """Where the Pushgateway is, and how it is talked to. `headers` go with every push."""
+
+    __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}  # a misspelt key is told, not left out
 
     url: str = field(metadata={"meaning": "such as http://127.0.0.1:9091"})
     job: str = field(default="dqx", metadata={"meaning": "the label job of what is pushed"})

@@ -7,6 +7,7 @@ Structure, not a list of known secrets, tells what to take out: whatever stands 
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -83,6 +84,11 @@ def redact_exception(error: BaseException, limit: int = MAX_TEXT, secrets: Itera
     except BaseException:  # noqa: BLE001  # whatever a stranger's __str__ raises is no reason to fail
         return f"<{type(error).__name__[:80]} that cannot be printed>"
     return redact(text, limit, secrets).replace("\n", " ") or type(error).__name__[:80]
+
+
+def redact_traceback(error: BaseException, limit: int = _MAX_READ, secrets: Iterable[str] = ()) -> str:
+    """Return an exception's traceback through `redact`, for a log."""
+    return redact("".join(traceback.format_exception(error)), limit, secrets)
 
 
 def error_type(error: BaseException) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from dqx import __version__
-from dqx.common import FrozenDict, Status, as_utc, verdict_of
+from dqx.common import FrozenDict, Status, as_utc, one_line, verdict_of
 from dqx.telemetry import names
 from dqx.telemetry.assertion_series import LIMIT, AssertionSeries, Numbered
 from dqx.telemetry.labels import identity_of, legal, told_apart
@@ -138,7 +138,7 @@ def warn_once(snapshot: Snapshot) -> None:
             if len(_said) >= 1_000:
                 _said.clear()
             _said.add(warning)
-            logger.warning("%s", warning)
+            logger.warning("%s", one_line(warning))
 
 
 class _MetricSeries:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from opentelemetry.context import Context
-    from opentelemetry.trace import Span, TracerProvider
+    from opentelemetry.trace import Span, Tracer, TracerProvider
     from opentelemetry.util.types import AttributeValue
 
     from dqx.common import PluginOutcome, ScanReport, SuiteRun
@@ -166,10 +166,17 @@ def _span(
     kind: SpanKind = SpanKind.INTERNAL,
     parent: Context | None = None,
 ) -> Iterator[Span]:
-    tracer = trace.get_tracer(names.SCOPE, __version__, _provider, schema_url=names.SCHEMA_URL)
-    span = tracer.start_span(redact(name), context=parent, kind=kind, attributes=_clean(attributes))
+    span = _tracer().start_span(redact(name), context=parent, kind=kind, attributes=_clean(attributes))
     with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         yield span
+
+
+def _tracer() -> Tracer:
+    try:
+        return trace.get_tracer(names.SCOPE, __version__, _provider, schema_url=names.SCHEMA_URL)
+    except Exception:  # noqa: BLE001  # OTEL_PYTHON_TRACER_PROVIDER names none that can be loaded: the API logs why
+        use_provider(trace.NoOpTracerProvider())  # once: it takes 40 ms to find out
+        return trace.NoOpTracer()
 
 
 def _clean(attributes: Mapping[str, object]) -> dict[str, AttributeValue]:

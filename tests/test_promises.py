@@ -22,13 +22,12 @@ from dqx.plugins import ALL_SHUTDOWNS_S, SHUTDOWN_S, PluginManager
 from dqx.plugins.locked_file import LOCK_PATIENCE_S
 from dqx.plugins.settings import DEFAULT_TIMEOUT_S, LONGEST_S, SHORTEST_S
 from dqx.plugins.trail_record import run_record
-from dqx.reasons import MAX_REASON
 from dqx.telemetry import providers
 from dqx.telemetry.assertion_series import LIMIT
 from dqx.telemetry.assertion_spans import ALL_UP_TO
 from dqx.telemetry.metric_push import MAX_REQUEST_BYTES
 from dqx.telemetry.pushgateway_settings import PushgatewaySettings
-from dqx.telemetry.redaction import MAX_QUERY, MAX_TEXT
+from dqx.telemetry.redaction import MAX_QUERY, MAX_REASON, MAX_TEXT
 from dqx.telemetry.span_buffer import MAX_QUEUE
 from dqx.telemetry.textfile import file_name
 from dqx.telemetry.views import SERIES_LIMIT

@@ -32,7 +32,6 @@ from dqx.engine.sweep import scan_datasets
 from dqx.engine.symbols import describe_symbols, scanned_values, stored_metrics
 from dqx.provider import MetricProvider
 from dqx.publish import Publication, note_dropped, publish
-from dqx.reasons import without_secrets_of_checks, without_secrets_of_engines
 from dqx.telemetry import installed, tracing
 from dqx.telemetry.labels import check_label_tags
 
@@ -181,7 +180,7 @@ class VerificationSuite:
         Raises:
             ConfigurationError: When a check is not written as it should be.
         """
-        found = without_secrets_of_checks(collect(self._checks, MetricProvider(), self._name, self._db))
+        found = collect(self._checks, MetricProvider(), self._name, self._db)
         if self.info.owner is None:
             return found
         return [a if a.owner else replace(a, owner=self.info.owner) for a in found]
@@ -283,8 +282,7 @@ class VerificationSuite:
             state = self._db.snapshot(self._name, self._labels(key), self._label_tags, key.yyyy_mm_dd)
             history = self._history(plan, key)
             deadline = started + self.info.timeout_s
-            scanned = scan_datasets(plan, sources, key, started_at, deadline, self._watch)
-            reports = without_secrets_of_engines(scanned)
+            reports = scan_datasets(plan, sources, key, started_at, deadline, self._watch)
             values = {**history, **scanned_values(plan, reports)}
             only = next(iter(sources)) if len(sources) == 1 else None
             results = Evaluation(self._name, key, values, only, _now).decide(assertions)

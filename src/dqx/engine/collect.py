@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from dqx.common import DEFAULT_SEVERITY, ConfigurationError, DQXError, Tags, Value, check_severity
 from dqx.engine.assertion import Assertion, Comparison, Validator
 from dqx.engine.expression import Constant, Expression, as_expression
+from dqx.telemetry.redaction import MAX_REASON, redact_exception
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -263,8 +265,8 @@ class AssertionDraft:
 def collect(checks: Sequence[CheckProducer], mp: MetricProvider, suite: str, db: MetricDB) -> list[Assertion]:
     """Run every check once and return what they assert, in order.
 
-    A check that raises ends with its assertions as ERROR, one more named "check completes" among them; the
-    others are collected as ever.
+    A check that raises, or exits, ends with its assertions as ERROR, one more named "check completes" among them;
+    the others are collected as ever.
 
     Raises:
         ConfigurationError: When two checks, or two assertions of a check, have one name; when an assertion
@@ -278,11 +280,14 @@ def collect(checks: Sequence[CheckProducer], mp: MetricProvider, suite: str, db:
             raise ConfigurationError(f"suite '{suite}' has two checks named '{name}'; rename one", name)
         seen.add(name)
         context = Context(suite, db, name, getattr(producer, "datasets", ()))
+        process = os.getpid()
         try:
             producer(mp, context)
         except DQXError:
             raise
-        except Exception as error:  # noqa: BLE001  # whatever a user's check raises is that check's result
+        except (Exception, SystemExit) as error:
+            if os.getpid() != process:
+                raise  # in a child that the check forked: the suite is run once
             assertions += _defective(context, error)
             continue
         for draft in context._drafts:
@@ -318,12 +323,12 @@ def _unique(context: Context) -> list[Assertion]:
     return context._assertions
 
 
-def _defective(context: Context, error: Exception) -> list[Assertion]:
+def _defective(context: Context, error: Exception | SystemExit) -> list[Assertion]:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_OURS)]
     # The check's own last line, whatever library it called there.
     line = next((f for f in reversed(frames) if f.filename == frames[0].filename), None)
     at = f" (line {line.lineno} of {line.filename})" if line else ""
-    defect = f"the check raised {type(error).__name__}: {error}{at}"
+    defect = f"the check raised {type(error).__name__}: {redact_exception(error, MAX_REASON)}{at}"
     ended = [a if a.validator is None else replace(a, defect=defect) for a in context._assertions]
     begun = [d._assertion(None, defect) for d in context._drafts if d._name is not None and not d._ended]
     unique = {a.name: a for a in (*ended, *begun) if a.defect is not None and a.name != COMPLETES}

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dqx.common import DatasetRun, ResultValue, ScanError, ScanReport, ScanRequest
+from dqx.engine.reasons import without_secrets
 from dqx.telemetry import tracing
+from dqx.telemetry.redaction import MAX_REASON, redact_exception
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,7 +61,7 @@ def scan_datasets(
             finally:
                 watch(dataset, None)
             tracing.end_select(span, reports[dataset])
-    return reports
+    return {dataset: without_secrets(report) for dataset, report in reports.items()}
 
 
 def _is_ours(analyzer: Analyzer) -> bool:
@@ -70,7 +72,8 @@ def _is_ours(analyzer: Analyzer) -> bool:
 
 
 def _unreadable(dataset: str, error: Exception) -> ScanError:
-    return ScanError(f"dataset '{dataset}' could not be read: {type(error).__name__}: {error}", dataset)
+    said = redact_exception(error, MAX_REASON)
+    return ScanError(f"dataset '{dataset}' could not be read: {type(error).__name__}: {said}", dataset)
 
 
 def _complete(request: ScanRequest, report: ScanReport) -> ScanReport:

@@ -11,16 +11,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from dqx.common import AssertionResult, PluginOutcome, ResultKey, as_utc
-from dqx.telemetry.redaction import redact
+from dqx.telemetry.redaction import MAX_REASON, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 LARGEST_PLAIN_INT = 2**53
 """Beyond it a reader that takes JSON numbers as doubles (jq, JavaScript) would see another number."""
-
-_MAX_REASON = 2_048
-"""Characters of a reason that came with an exception."""
 
 _DECODERS: dict[str, Callable[[Any], object]] = {
     "$int": int,
@@ -154,7 +151,7 @@ def _reason(result: AssertionResult) -> str | None:
 
 @lru_cache(maxsize=64)  # a failed scan gives all its assertions one reason, and each look at it costs 30 µs
 def _redacted(reason: str) -> str:
-    return redact(reason, _MAX_REASON)
+    return redact(reason, MAX_REASON)
 
 
 def _dataset(facts: Mapping[str, Any]) -> dict[str, object]:

@@ -17,6 +17,9 @@ MAX_TEXT: Final = 256
 MAX_QUERY: Final = 2048
 """Characters of a query's text."""
 
+MAX_REASON: Final = 2048
+"""Characters of why something could not be evaluated: an engine's error may carry a whole line of a file."""
+
 MASK: Final = "***"
 
 _MAX_READ = 8_192

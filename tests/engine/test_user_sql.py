@@ -250,6 +250,7 @@ def test_a_refusal_says_what_was_found_and_what_to_write(sql: str, message: str)
     ("where", "message"),
     [
         ("a > 0) from t; drop table t; --", "is not one SQL condition, such as price > 0"),
+        ("a > 0; drop table t", "is not one SQL condition, such as price > 0: it holds another statement"),
         ("aa > 0", 'Binder Error: .*"aa" not found.*Candidate bindings: .*a'),
         ("sum(a) > 0", "aggregate function calls cannot be nested|cannot contain aggregates"),
         ("t", "Could not convert string|to BOOL"),

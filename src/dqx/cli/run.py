@@ -138,7 +138,7 @@ def run(
       1    an assertion failed at or above --fail-on
       2    something about the command, the checks, the settings or the store is wrong; nothing was read
       3    no verdict: an assertion at or above --fail-on could not be evaluated, or none was
-      4    passed, but not stored, or a required plugin failed
+      4    passed, but not stored, not written, or a required plugin failed
       70   an unexpected error inside DQX
       130  interrupted (143: terminated)
     """  # noqa: D301  # \b is how click is told to keep lines as they are

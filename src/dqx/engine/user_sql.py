@@ -162,6 +162,8 @@ class Parser:
             raise ScanError(f"{role}={text!r} is not SQL; write {wanted}")
         if tree.get("error"):
             message = str(tree.get("error_message", "it does not parse")).strip()
+            if tree.get("error_type") == "not implemented":  # its words are about the form we ask for
+                message = "it holds another statement"
             raise ScanError(f"{role}={text!r} is not {wanted}: {message}")
         statements = tree["statements"]
         expressions = statements[0]["node"].get("select_list", []) if len(statements) == 1 else []

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dqx import plugins
+from dqx.arguments import refuse_duration, refuse_key, sources_by_name
 from dqx.common import (
     ConfigurationError,
     DQXError,
@@ -120,7 +121,7 @@ class VerificationSuite:
         for producer in self._checks:
             check_name(producer)
         for option, duration in (("every", every), ("grace", grace), ("timeout", timeout)):
-            _refuse_duration(where, option, duration)
+            refuse_duration(where, option, duration)
         self._db = db
         self._name = name.strip()
         self._plugin_config = plugin_config
@@ -216,7 +217,7 @@ class VerificationSuite:
         if fail_on is not None:
             info = replace(info, fail_on=check_severity(fail_on, f"{where}: fail_on"))
         if timeout is not None:
-            _refuse_duration(where, "timeout", timeout)
+            refuse_duration(where, "timeout", timeout)
             info = replace(info, timeout_s=timeout.total_seconds())
         self.info = info
         if db is not None:
@@ -265,9 +266,9 @@ class VerificationSuite:
             StoreError: When the store cannot be opened, or cannot take note that the run started.
         """
         self._interrupted = False
-        sources = _by_name(datasources)
+        sources = sources_by_name(datasources)
         started_at, started = _now(), time.perf_counter()
-        _refuse_key(key, started_at, allow_future=allow_future)
+        refuse_key(key, started_at, allow_future=allow_future)
         assertions = self.assertions()
         plan = make_plan(assertions, sources)
         manager = self._get_plugin_manager()
@@ -396,63 +397,6 @@ class VerificationSuite:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _by_name(
-    datasources: Mapping[str, SqlDataSource] | Sequence[SqlDataSource],
-) -> dict[str, SqlDataSource]:
-    """Return the sources by name; raise ConfigurationError for what is no source, or has no name of its own."""
-    if isinstance(datasources, Mapping):
-        pairs = list(datasources.items())
-    elif isinstance(datasources, (str, SqlDataSource)) or not isinstance(datasources, Iterable):
-        raise ConfigurationError(
-            f"run takes data sources by name, such as {{'orders': DataSource.from_parquet(...)}}, "
-            f"or a list of named ones, not {datasources!r}",
-            datasources,
-        )
-    else:
-        pairs = [(str(getattr(source, "name", None) or ""), source) for source in datasources]
-    named: dict[str, SqlDataSource] = {}
-    for name, source in pairs:
-        if not isinstance(name, str):
-            raise ConfigurationError(f"the name of a dataset is text, not {name!r}", name)
-        if not isinstance(source, SqlDataSource):
-            raise ConfigurationError(
-                f"dataset {name!r} is a {type(source).__name__}, not a data source; "
-                "DataSource.from_parquet(...), from_pandas(...) and the like make one",
-                name,
-            )
-        if not name or name in named:
-            raise ConfigurationError(
-                "data sources in a list need names, each its own: DataSource.from_parquet(..., name='orders')"
-                if not name
-                else f"two data sources are named '{name}'",
-                name,
-            )
-        named[name] = source
-    return named
-
-
-def _refuse_duration(where: str, option: str, duration: timedelta | None) -> None:
-    if duration is None and option != "timeout":
-        return
-    if not isinstance(duration, timedelta) or duration < timedelta() or (option != "grace" and not duration):
-        raise ConfigurationError(
-            f"{where}: {option} is a positive timedelta, such as timedelta(days=1), not {duration!r}",
-            duration,
-        )
-
-
-def _refuse_key(key: ResultKey, now: datetime, *, allow_future: bool) -> None:
-    if not isinstance(key, ResultKey):
-        raise ConfigurationError(f"run takes a ResultKey, such as ResultKey(date.today()), not {key!r}", key)
-    tomorrow = now.date() + timedelta(days=1)
-    if key.yyyy_mm_dd > tomorrow and not allow_future:
-        raise ConfigurationError(
-            f"the key date {key.yyyy_mm_dd} is later than tomorrow ({tomorrow}, UTC): every later run would count "
-            "as a backfill of older data and no longer show; allow_future=True (--allow-future) stores it",
-            key.yyyy_mm_dd,
-        )
 
 
 def _failing_since(run: SuiteRun, state: SnapshotState) -> dict[tuple[str, str], datetime]:

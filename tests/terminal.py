@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import subprocess
+import sys
 import termios
 import threading
 import time
@@ -13,10 +14,22 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.servers.processes import binary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+
+def programs(folder: Path, *names: tuple[str, str]) -> Path:
+    """Return a folder with `dqx` and the programs that a reader has on PATH: the maker's name of each, and Debian's."""
+    folder.mkdir()
+    for name, debians in names:
+        (folder / name).symlink_to(binary(name, debians))
+    (folder / "dqx").write_text(f"#!{sys.executable}\nfrom dqx.cli.main import main\nmain()\n")
+    (folder / "dqx").chmod(0o755)
+    return folder
+
 
 _DONE = "\x1d"
 

@@ -846,9 +846,9 @@ def test_the_plugins_settings_can_be_read_and_not_changed() -> None:
     suite = suite_of(good, plugin_config=given)
     assert suite_of(good).plugin_config == {}
     with pytest.raises(TypeError):
-        suite.plugin_config["q"] = {}  # type: ignore[index]  # what must not work
+        suite.plugin_config["q"] = {}  # what must not work
     with pytest.raises(TypeError):
-        suite.plugin_config["p"]["a"] = 2  # type: ignore[index]  # what must not work
+        suite.plugin_config["p"]["a"] = 2  # what must not work
     again = suite_of(good, plugin_config=suite.plugin_config)
     again.override(plugin_config={"p": {"b": 2}})
     assert (again.plugin_config, given) == ({"p": {"a": 1, "b": 2}}, {"p": {"a": 1}})

@@ -16,8 +16,8 @@ from urllib.request import urlopen
 import pytest
 import yaml
 from tests.page import Page, page, typed
-from tests.servers.processes import answers, binary, free_port, running
-from tests.terminal import Terminal, steady, terminal
+from tests.servers.processes import answers, free_port, running
+from tests.terminal import Terminal, programs, steady, terminal
 
 from dqx import VerdictError
 
@@ -44,18 +44,12 @@ def matches(shown: str, said: str) -> bool:
     return re.fullmatch(pattern, steady(said), re.DOTALL) is not None
 
 
-def programs(folder: Path) -> Path:
-    """Return a folder with the programs that a reader has on PATH, by the names that their makers gave them."""
-    folder.mkdir()
-    for name, debians in (
-        ("prometheus", "prometheus"),
-        ("promtool", "promtool"),
-        ("node_exporter", "prometheus-node-exporter"),
-        ("pushgateway", "prometheus-pushgateway"),
-        ("dqx", "dqx"),
-    ):
-        (folder / name).symlink_to(DQX if name == "dqx" else binary(name, debians))
-    return folder
+PROGRAMS = (
+    ("prometheus", "prometheus"),
+    ("promtool", "promtool"),
+    ("node_exporter", "prometheus-node-exporter"),
+    ("pushgateway", "prometheus-pushgateway"),
+)
 
 
 def test_a_reader_who_types_it_all_gets_what_it_says(tmp_path: Path, jaeger: Jaeger) -> None:
@@ -65,7 +59,11 @@ def test_a_reader_who_types_it_all_gets_what_it_says(tmp_path: Path, jaeger: Jae
     text = re.sub(rf"\b({'|'.join(ports)})\b", lambda port: ports[port[0]], PAGE.text)
     text = text.replace("$ dqx serve ", f"$ dqx serve --port {ports['9464']} ")
     text = text.replace("_interval: 15s", "_interval: 1s")  # whoever reads has the time
-    variables = {"PATH": f"{programs(tmp_path / 'bin')}:/usr/bin:/bin", "HOME": "/", "LC_ALL": "C.UTF-8"}
+    variables = {
+        "PATH": f"{programs(tmp_path / 'bin', *PROGRAMS)}:/usr/bin:/bin",
+        "HOME": "/",
+        "LC_ALL": "C.UTF-8",
+    }
     typed_in = 0
     # A short path, as a reader's: a long one would break the lines that name it.
     with TemporaryDirectory(prefix="quality-") as folder, terminal(Path(folder), variables) as screen:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
 
 from tests.page import Page, page, typed
-from tests.servers.processes import binary, free_port
-from tests.terminal import Terminal, steady, terminal
+from tests.servers.processes import free_port
+from tests.terminal import Terminal, programs, steady, terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,19 +28,12 @@ PATIENCE = {
 """What the page waits for, and the test does not."""
 
 
-def programs(folder: Path) -> Path:
-    """Return a folder with the programs that a reader has on PATH, by the names that their makers gave them."""
-    folder.mkdir()
-    for name, debians in (
-        ("prometheus", "prometheus"),
-        ("promtool", "promtool"),
-        ("alertmanager", "prometheus-alertmanager"),
-        ("amtool", "amtool"),
-    ):
-        (folder / name).symlink_to(binary(name, debians))
-    (folder / "dqx").write_text(f"#!{sys.executable}\nfrom dqx.cli.main import main\nmain()\n")
-    (folder / "dqx").chmod(0o755)
-    return folder
+PROGRAMS = (
+    ("prometheus", "prometheus"),
+    ("promtool", "promtool"),
+    ("alertmanager", "prometheus-alertmanager"),
+    ("amtool", "amtool"),
+)
 
 
 def on_free_ports(text: str, jaeger: Jaeger) -> str:
@@ -93,7 +85,11 @@ def test_from_an_empty_folder_to_firing_alerts(tmp_path: Path, jaeger: Jaeger) -
         text = text.replace(slow, quick)
     quoted = re.search(r"it says: \*(.+?)\*", PAGE.text, re.DOTALL)
     assert quoted is not None
-    variables = {"PATH": f"{programs(tmp_path / 'bin')}:/usr/bin:/bin", "HOME": "/", "LC_ALL": "C.UTF-8"}
+    variables = {
+        "PATH": f"{programs(tmp_path / 'bin', *PROGRAMS)}:/usr/bin:/bin",
+        "HOME": "/",
+        "LC_ALL": "C.UTF-8",
+    }
     done, said = 0, set()
     # A short path, as a reader's: a long one would break the lines that name it.
     with TemporaryDirectory(prefix="shop-") as folder, terminal(Path(folder), variables) as screen:

@@ -34,7 +34,7 @@ from dqx.engine.symbols import describe_symbols, scanned_values, stored_metrics
 from dqx.provider import MetricProvider
 from dqx.publish import Publication, note_dropped, publish
 from dqx.telemetry import installed, tracing
-from dqx.telemetry.labels import check_label_tags
+from dqx.telemetry.labels import DEFAULT_LABEL_TAGS, check_label_tags
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -90,7 +90,7 @@ class VerificationSuite:
         fail_on: str = "P1",
         owner: str | None = None,
         runbook_url: str | None = None,
-        label_tags: Sequence[str] = ("env",),
+        label_tags: Sequence[str] = DEFAULT_LABEL_TAGS,
         plugins_allow: Sequence[str] | None = None,
         plugins_deny: Sequence[str] | None = None,
         plugins_timeout: float = 30.0,

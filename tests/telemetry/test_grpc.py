@@ -34,7 +34,7 @@ def grpc_server(answer: Callable[[Any], bytes]) -> Iterator[str]:
     """Run a server that speaks gRPC, and answers every call so."""
     handler = grpc.unary_unary_rpc_method_handler(lambda _, context: answer(context))
 
-    class Every(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpc has no types
+    class Every(grpc.GenericRpcHandler):
         def service(self, _: object) -> Any:
             return handler
 

@@ -49,7 +49,7 @@ class Queries:
             were sent; None where they stay until they are replaced.
     """
 
-    label_tags: tuple[str, ...] = ("env",)
+    label_tags: tuple[str, ...]
     labels: Mapping[str, str] = field(default_factory=FrozenDict)
     window: str | None = None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from dqx.cli.options import every_option, merged, suite_option, tag_option
 from dqx.cli.output import emit
 from dqx.cli.settings import read_settings
 from dqx.common import ConfigurationError
+from dqx.whole_file import write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,10 +83,10 @@ def export(
     """  # noqa: D301  # \b is how click is told to keep lines as they are
     from dqx.alerting.rules import RUNBOOKS, standing_rules, vanishing_rules
     from dqx.alerting.rules_file import rules_file
-    from dqx.telemetry.labels import check_label_tags
+    from dqx.telemetry.labels import DEFAULT_LABEL_TAGS, check_label_tags
 
     settings = read_settings()
-    label_tags = ["env"] if settings.label_tags is None else settings.label_tags
+    label_tags = DEFAULT_LABEL_TAGS if settings.label_tags is None else settings.label_tags
     labels = tuple(check_label_tags(label_tags).values())
     known: list[ExpectedSuite] = []
     if checks:
@@ -145,17 +145,12 @@ def _say_what_is_not_seen(suite: ExpectedSuite) -> None:
 
 
 def _write(text: str, output: Path | None) -> None:
-    """Write to stdout, or to a file that is there whole or not at all: Prometheus may be reading it."""
+    """Write to stdout, or to a file that Prometheus may be reading."""
     if output is None:
         emit(text)
         return
     try:
-        with tempfile.NamedTemporaryFile(
-            "w", dir=output.parent, prefix=f".{output.name}.", encoding="utf-8", delete=False
-        ) as file:
-            file.write(text)
-        Path(file.name).chmod(0o644)  # Prometheus runs as another user
-        Path(file.name).replace(output)
+        write_whole(output, text.encode())
     except OSError as error:
         raise ConfigurationError(
             f"{output} cannot be written ({error.strerror or error})", str(output)

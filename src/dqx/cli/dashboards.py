@@ -10,6 +10,7 @@ import click
 from dqx.cli.diagnostics import verbose_option
 from dqx.cli.settings import read_settings
 from dqx.common import ConfigurationError
+from dqx.whole_file import write_whole
 
 
 @click.group()
@@ -42,14 +43,15 @@ def export(*, folder: Path, datasource: str | None) -> None:
       dqx dashboards export /var/lib/grafana/dashboards --datasource prometheus
     """  # noqa: D301  # \b is how click is told to keep lines as they are
     from dqx.dashboards import dashboards as shipped
+    from dqx.telemetry.labels import DEFAULT_LABEL_TAGS
 
     label_tags = read_settings().label_tags
-    found = shipped(["env"] if label_tags is None else label_tags, datasource)
+    found = shipped(DEFAULT_LABEL_TAGS if label_tags is None else label_tags, datasource)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, dashboard in found.items():
             text = json.dumps(dashboard, indent=2, ensure_ascii=False)
-            (folder / name).write_text(f"{text}\n", encoding="utf-8")
+            write_whole(folder / name, f"{text}\n".encode())
     except OSError as error:
         raise ConfigurationError(
             f"the dashboards cannot be written into {folder}: {error.strerror}; name a folder that you may write to",

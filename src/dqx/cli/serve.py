@@ -54,12 +54,12 @@ def serve(
     from dqx.exporter.app import ExporterApp
     from dqx.exporter.server import Server
     from dqx.exporter.store import StoreSource
-    from dqx.telemetry.labels import check_label_tags
+    from dqx.telemetry.labels import DEFAULT_LABEL_TAGS, check_label_tags
 
     # It warns of every scrape that comes while another one is answered.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     settings = read_settings()
-    label_tags = ["env"] if settings.label_tags is None else settings.label_tags
+    label_tags = DEFAULT_LABEL_TAGS if settings.label_tags is None else settings.label_tags
     check_label_tags(label_tags)
     with (
         logging_to_stderr(log_level or settings.log_level, log_format or settings.log_format),

@@ -15,6 +15,9 @@ from dqx.telemetry.redaction import MAX_TEXT, cut, redact
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+DEFAULT_LABEL_TAGS = ("env",)
+"""The tags that become labels unless somebody says others."""
+
 _SCRAPERS_OWN = ("job", "instance")
 """Labels that a scrape adds: with `honor_labels` a tag of that name would take their place."""
 

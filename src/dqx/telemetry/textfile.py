@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prometheus_client import generate_latest
@@ -17,12 +14,12 @@ from dqx.telemetry.delivery import DeliveryError
 from dqx.telemetry.families import Families, families
 from dqx.telemetry.labels import with_hash
 from dqx.telemetry.sample import Sample, number
+from dqx.whole_file import write_whole
 
 if TYPE_CHECKING:
-    from dqx.telemetry.snapshot import Snapshot
+    from pathlib import Path
 
-MODE = 0o644
-"""node_exporter runs as another user, and the file holds nothing that it does not publish."""
+    from dqx.telemetry.snapshot import Snapshot
 
 _LONGEST_NAME = 100
 """Characters of a file's name before its ending; many a file system takes 255 bytes."""
@@ -45,7 +42,7 @@ class Textfile:
         try:
             if not knows_last_success:
                 snapshot = _with_last_success_of(path, snapshot)
-            _write(path, generate_latest(Families(families(snapshot.samples))))
+            write_whole(path, generate_latest(Families(families(snapshot.samples))))
         except OSError as error:
             why = error.strerror or type(error).__name__
             raise DeliveryError(
@@ -82,23 +79,3 @@ def _with_last_success_of(path: Path, snapshot: Snapshot) -> Snapshot:
     if last_success is None:
         return snapshot
     return replace(snapshot, samples=(*snapshot.samples, Sample(metric, snapshot.common, last_success)))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file such that a reader, also one after a power cut, sees the old content or the new."""
-    descriptor, temporary = tempfile.mkstemp(prefix=".dqx-", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, MODE)  # exactly, whatever the umask
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

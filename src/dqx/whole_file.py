@@ -1,0 +1,34 @@
+"""A file that is written whole or not at all: somebody else may be reading it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+MODE = 0o644
+"""Prometheus, node_exporter and Grafana run as other users; what is written for them is no secret."""
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file such that a reader, also one after a power cut, sees the old content or the new.
+
+    Raises:
+        OSError: When it cannot be written; what was there before stays.
+    """
+    descriptor, temporary = tempfile.mkstemp(prefix=".dqx-", suffix=".tmp", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, MODE)  # exactly, whatever the umask
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

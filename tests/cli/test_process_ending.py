@@ -415,6 +415,45 @@ def test_a_thread_of_others_does_not_hold_the_exit(
     assert json.loads(out)["exit_code"] == code
 
 
+@pytest.mark.parametrize("at_least", [1, 31])
+def test_exit_functions_are_called_although_threads_live(orders: Path, at_least: int) -> None:
+    """An SDK that a checks file sets up has a thread, and sends its last spans from such a function."""
+    path = write_checks(orders.parent, at_least)
+    path.write_text(
+        path.read_text()
+        + "\nimport atexit, threading, time\natexit.register(print, 'last spans sent')\n"
+        + "threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+    )
+    code, out, _ = run(orders.parent, "run", "checks.py", *ORDERS)
+    assert (code, out.splitlines()[-1]) == (int(at_least > 1), "last spans sent")
+
+
+def test_an_exit_function_that_waits_for_a_hanging_thread_is_cut_off(folder: Path) -> None:
+    """The exit code is the verdict's, what was printed is there, and what did not end is said."""
+    program = """
+        import atexit, threading, time
+        from dqx.cli.ending import leave
+        taken = threading.Lock()
+        taken.acquire()
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+        atexit.register(taken.acquire)
+        print("3 passed")
+        leave(4, exit_functions_s=0.2)
+        """
+    write(folder / "program.py", program)
+    ended = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout) == (4, "3 passed\n")
+    assert ended.stderr == "dqx: what was registered with atexit has not ended within 0.2 s\n"
+
+
 def test_json_to_a_pipe_is_one_document_and_nothing_else(orders: Path) -> None:
     """What a check prints is its own affair, and DuckDB's own progress bar is not drawn."""
     write_checks(orders.parent)

@@ -23,6 +23,9 @@ EXIT_CODES = (2, 1, 3, 4)
 UNWIND_S = 8.0
 """How long what is open may take to close after a signal; `docker stop` kills after 10 s."""
 
+EXIT_FUNCTIONS_S = 5.0
+"""How long functions of `atexit` may take while threads of others, one of which may hang, still live."""
+
 _NUDGE_EVERY_S = 0.05
 _OVER = b"\0"
 _SIGNALS: dict[signal.Signals, _Handler] = {
@@ -131,7 +134,7 @@ class StopSignals:
 
     def _end_at_once(self, number: int) -> NoReturn:
         self._received = signal.Signals(number)
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{self.said}\n".encode())
+        _say(self.said)
         os._exit(self.exit_code)
 
 
@@ -152,15 +155,38 @@ def first_that_applies(codes: set[int]) -> int:
     return next((code for code in EXIT_CODES if code in codes), 0)
 
 
-def leave(code: int) -> NoReturn:
-    """End the process with this exit code, without waiting for a thread that is not ours."""
-    # A plugin's pool would be waited for, and a daemon thread inside DuckDB made exit code 1 a 134.
-    if threading.active_count() == 1:
-        atexit._run_exitfuncs()
+def leave(code: int, exit_functions_s: float = EXIT_FUNCTIONS_S) -> NoReturn:
+    """End the process with this exit code, without waiting for a thread that is not ours.
+
+    Functions registered with `atexit` are called. While threads of others still live they have `exit_functions_s`
+    seconds: one that hangs may hold what such a function waits for, as logging's own does for its handlers.
+    """
+    _flush()
+    if threading.active_count() > 1:
+        limit = threading.Timer(exit_functions_s, _end_unfinished, (code, exit_functions_s))
+        limit.daemon = True
+        limit.start()
+    atexit._run_exitfuncs()
+    _flush()
+    # Taking the interpreter apart, with DuckDB and SQLAlchemy in it, took 80 of the 680 ms of a small run; a daemon
+    # thread inside DuckDB made exit code 1 a 134; and what a plugin left in a pool would be waited for.
+    os._exit(code)
+
+
+def _end_unfinished(code: int, after_s: float) -> NoReturn:
+    _say(f"dqx: what was registered with atexit has not ended within {after_s:g} s")
+    os._exit(code)
+
+
+def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except (OSError, ValueError):  # its reader has left, its disk is full: nobody is left to be told
             continue
-    # Taking the interpreter apart, with DuckDB and SQLAlchemy in it, took 80 of the 680 ms of a small run.
-    os._exit(code)
+
+
+def _say(line: str) -> None:
+    """Write a line to stderr past its buffer, which the thread that is held up may have locked."""
+    with suppress(OSError):
+        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{line}\n".encode())

@@ -13,9 +13,14 @@ MODE = 0o644
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file such that a reader, also one after a power cut, sees the old content or the new.
 
+    What is no regular file, as /dev/null or a pipe, is written to as it is: nobody wants to find it replaced.
+
     Raises:
         OSError: When it cannot be written; what was there before stays.
     """
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
     descriptor, temporary = tempfile.mkstemp(prefix=".dqx-", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:

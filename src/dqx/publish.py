@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -102,11 +103,10 @@ def publish(
         _record(db, run.run_id, outcomes)
     except Exception as error:  # noqa: BLE001  # the verdict stands whatever happens here, a defect of DQX included
         said = redact_traceback(error, secrets=secrets_in(config))
-        logger.error("suite %s: the plugin phase failed\n%s", one_line(run.suite), said)
+        with suppress(Exception):  # a log handler may be what failed
+            logger.error("suite %s: the plugin phase failed\n%s", one_line(run.suite), said)
         return run
-    undelivered = [
-        f"{o.plugin}: {o.message or o.outcome}" for o in outcomes if o.required and o.outcome != "ok"
-    ]
+    undelivered = [f"{o.plugin}: {o.why}" for o in outcomes if o.required and o.outcome != "ok"]
     return replace(
         run, plugin_outcomes=tuple(outcomes), delivery_error="; ".join(undelivered) if undelivered else None
     )

@@ -68,6 +68,10 @@ def process(plugin: AuditPlugin, run: Any = RUN, **changes: Any) -> None:
         ({"file_mode": 0o444}, "file_mode is 0o444"),
         ({"file_mode": 0o755}, "file_mode is 0o755"),
         ({"log_to_file": True, "audit_file": "a", "jsonl_file": "./a"}, "audit_file and jsonl_file are both"),
+        (
+            {"log_to_file": True, "audit_file": "a", "jsonl_file": "b/../a"},
+            "audit_file and jsonl_file are both",
+        ),
     ],
 )
 def test_a_wrong_setting_is_an_error_that_names_it(config: dict[str, Any], message: str) -> None:

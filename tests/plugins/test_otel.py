@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +22,7 @@ from opentelemetry.trace import StatusCode
 from dqx import DataSource, MetricDB, ResultKey, VerificationSuite, __version__, check
 from dqx.plugins.otel import OtelPlugin
 from dqx.telemetry import names, tracing
+from dqx.telemetry.instruments import instruments_on
 from dqx.telemetry.snapshot import snapshot_of
 from dqx.testing import assertion_result, context_of, deliver, manager_with, suite_run, symbol_info
 
@@ -299,6 +301,28 @@ def test_what_is_shown_outlives_the_suite_that_made_it(sdk: Sdk) -> None:
     assert {dict(labels)["suite"] for _, labels, _ in sdk.gauges()} == {"orders", "other"}
 
 
+def test_runs_that_end_at_once_are_all_shown(sdk: Sdk) -> None:
+    """None takes the place of another."""
+    instruments = instruments_on(sdk.meters)
+    snapshot = snapshot_of([], [], "orders", {})
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+
+    def show(thread: int) -> None:
+        for number in range(100):
+            instruments.show(f"{thread}-{number}", lambda: snapshot)
+
+    try:
+        threads = [threading.Thread(target=show, args=(thread,)) for thread in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval_s)
+    assert len(list(instruments.observe(names.BUILD_INFO.name))) == 800
+
+
 def test_metrics_can_be_switched_off(sdk: Sdk) -> None:
     """Where the numbers come by another road."""
     deliver(sdk.plugin(), config={"metrics": False})
@@ -369,6 +393,7 @@ def test_nothing_is_imported_where_there_is_no_sdk() -> None:
     """Who does not trace does not pay."""
     program = """
 import sys
+import threading
 from dqx.plugins.otel import OtelPlugin
 from dqx.testing import deliver
 assert {outcome.outcome for outcome in deliver(OtelPlugin())} == {"ok"}

@@ -52,9 +52,10 @@ from dqx.testing import context_of, suite_run
 note, report, config, leave = sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4] == "leave"
 run = suite_run()
 stdout = sys.stdout
+closed = lambda: stdout.closed and sys.stdout.fileno() == 1
 manager = PluginManager(config, allow=["bad", "good"])
 outcomes = manager.process_all(run.results, run.symbols, run.suite, {**context_of(run), "note": note}, config)
-unharmed = sys.stdout is stdout and run == suite_run()
+unharmed = (sys.stdout is stdout or closed()) and run == suite_run()
 manager.close()
 with open(report, "w") as file:
     json.dump({"outcomes": [asdict(o) for o in outcomes], "records": records, "unharmed": unharmed}, file)
@@ -173,6 +174,22 @@ FAULTS = {
         "timed_out",
         "it did not come back within",
     ),
+    "breaks a hook of its own": (
+        "self.finish = self.missing",
+        "error",
+        "AttributeError: 'Bad' object has no",
+    ),
+    "installs a log handler that raises": (
+        """
+        import logging
+        class Raising(logging.Handler):
+            def emit(self, record): raise RuntimeError('no')
+        logging.getLogger().addHandler(Raising())
+        raise ValueError('boom')
+        """,
+        "error",
+        "ValueError: boom",
+    ),
     "sets a signal handler": (
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
         "error",
@@ -248,18 +265,51 @@ def test_a_plugin_that_changes_what_it_is_given(tmp_path: Path) -> None:
         ("sys.stdout = open(os.devnull, 'w')", "ok"),
         ("sys.stdout = sys.stderr = None", "ok"),
         ("sys.stdout = open(os.devnull, 'w'); time.sleep(60)", "timed_out"),
+        ("sys.stdout.close()", "ok"),
+        ("sys.stdout.close(); sys.stdout = sys.stderr = None", "ok"),
     ],
 )
-def test_a_plugin_that_replaces_stdout(tmp_path: Path, body: str, outcome: str) -> None:
+def test_a_plugin_that_replaces_or_closes_stdout(tmp_path: Path, body: str, outcome: str) -> None:
     """It is put back before anybody else prints, also while the plugin hangs with it; a warning says so."""
     ended = _run(tmp_path, _in_process(body))
     _is_as_without_it(ended)
     assert ended.of_bad()[-1] == ("process", outcome)
     (warning,) = [record for record in ended.records if "sys.stdout" in record[1]]
     assert warning[1] == (
-        "Plugin bad replaced sys.stdout or sys.stderr; they were put back (process, bad-dist 1.2.3)"
+        "Plugin bad replaced or closed sys.stdout or sys.stderr; they were put back (process, bad-dist 1.2.3)"
     )
     assert warning[2]["dqx.plugin.name"] == "bad"
+
+
+@pytest.mark.parametrize("hook", ["process", "finish", "shutdown"])
+@pytest.mark.parametrize("body", ["raise ValueError('boom')", "sys.exit(3)", "time.sleep(60)"])
+def test_a_hook_that_is_a_property(tmp_path: Path, hook: str, body: str) -> None:
+    """To ask for it is a call into the plugin, too: it is made on its thread, and what it raises is its outcome."""
+    methods = {"process": "results, symbols, suite_name, context", "finish": "outcomes", "shutdown": ""}
+    others = [
+        f"    def {name}(self, {arguments}): ..." for name, arguments in methods.items() if name != hook
+    ]
+    ended = _run(
+        tmp_path,
+        "\n".join(
+            [
+                "import sys, time",
+                "class Bad:",
+                "    asked = 0",
+                "    def initialize(self, config): ...",
+                "    @property",
+                f"    def {hook}(self):",
+                "        self.asked += 1",
+                f"        if self.asked > 2: {body}",  # asked when it is loaded and when it is initialized
+                f"        return lambda {methods[hook]}: None" if hook != "process" else
+                f"        if self.asked > 1: {body}\n        return lambda {methods[hook]}: None",
+                *others,
+            ]
+        ),
+    )  # fmt: skip
+    _is_as_without_it(ended)
+    (problem,) = [record for record in ended.records if record[0] in ("WARNING", "ERROR")]
+    assert problem[2]["dqx.plugin.phase"] == hook
 
 
 @pytest.mark.parametrize(

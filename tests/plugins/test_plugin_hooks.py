@@ -10,7 +10,7 @@ import pytest
 
 from dqx.common import ConfigurationError
 from dqx.plugins import ResultProcessor
-from dqx.plugins.hooks import HOOKS, OPTIONAL, Closing, Finishing, can_finish, can_shut_down, check_hooks
+from dqx.plugins.hooks import HOOKS, OPTIONAL, Closing, Finishing, call_of, check_hooks, optional_hooks
 
 
 class Good:
@@ -164,8 +164,12 @@ def test_the_protocol_can_be_asked_about_an_object() -> None:
 
 def test_optional_hooks_are_found() -> None:
     """A hook that is None counts as absent."""
-    assert can_finish(Optional())
-    assert can_shut_down(Optional())
-    for plugin in (Good(), NoneAsOptional(), None):
-        assert not can_finish(plugin)
-        assert not can_shut_down(plugin)
+    assert optional_hooks(Optional()) == {"finish", "shutdown"}
+    assert optional_hooks(Good()) == optional_hooks(NoneAsOptional()) == set()
+
+
+def test_a_hook_is_looked_up_when_it_is_called() -> None:
+    """That is on the plugin's own thread: a property may raise, or hang."""
+    call = call_of(object(), "process", [], [])
+    with pytest.raises(AttributeError):
+        call()

@@ -14,10 +14,12 @@ import threading
 import time
 from typing import Any
 
+import pydantic
 import pytest
 from tests.plugins.stand_ins import wait_until
 
 from dqx.common import ResultKey, Tags
+from dqx.plugins.declared import validated
 from dqx.plugins.failure import Failure
 from dqx.plugins.isolation import Worker, own_copy
 from dqx.plugins.streams import Streams
@@ -97,13 +99,31 @@ def test_the_place_of_a_failure_is_the_plugin_s_own_line() -> None:
     assert failure.where == ""
 
 
+class Settings(pydantic.BaseModel):
+    port: int = 25
+
+    @pydantic.field_validator("port")
+    @classmethod
+    def _look_up(cls, port: int) -> int:
+        raise KeyError(port)
+
+
+def test_the_place_of_a_validator_is_its_own_line() -> None:
+    """Not that of pydantic, which stands between."""
+    validate = functools.partial(validated, "p", Settings, {"port": 1})
+    failure = Worker("p").call(validate, 5, _nobody).failure
+    assert failure is not None
+    line = inspect.getsourcelines(Settings._look_up)[1] + 3
+    assert failure.where == f"test_plugin_isolation.py:{line}"
+
+
 def test_a_failure_s_texts_are_redacted() -> None:
     """Message and traceback, by structure and by what is known to be secret."""
 
     def fail() -> None:
         raise ValueError("postgresql://u:hunter2@h and sesame")
 
-    failure = Worker("p").call(fail, 5, _nobody, secrets=["sesame"]).failure
+    failure = Worker("p").call(fail, 5, _nobody, secrets=lambda: ["sesame"]).failure
     assert failure is not None
     assert failure.message == "postgresql://***@h and ***"
     assert "in fail" in failure.traceback
@@ -122,7 +142,7 @@ def test_an_exception_that_cannot_even_be_described_is_still_a_failure() -> None
     class Strange(Exception, metaclass=Meta):  # noqa: N818
         pass
 
-    assert Failure.of(Strange(), ()) == Failure("unknown", "an exception that cannot be described")
+    assert Failure.of(Strange()) == Failure("unknown", "an exception that cannot be described")
 
 
 def test_a_call_that_is_not_back_in_time_is_abandoned() -> None:
@@ -248,6 +268,31 @@ def test_streams_are_put_back_by_the_last_call_to_end(monkeypatch: pytest.Monkey
     assert sys.stdout is before
     assert (inner_replaced(), outer_replaced()) == (False, True)
     other.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "in_call", "written"),
+    [
+        ("", "sys.stdout.close()", "first second "),
+        ("", "sys.stdout.close(); sys.stdout = None", "first second "),
+        ("", "sys.stdout.close(); word.startswith('f') and os.close(1)", ""),
+        ("sys.stdout.close()", "", ""),  # its descriptor may be another file's by now
+    ],
+)
+def test_a_stream_that_was_closed_in_a_call_is_opened_anew(before: str, in_call: str, written: str) -> None:
+    """As often as that happens; one that was closed before is left as it is."""
+    program = f"""
+import os, sys
+from dqx.plugins.streams import streams
+{before}
+for word in ("first ", "second "):
+    with streams.kept():
+        {in_call or "pass"}
+    if not sys.stdout.closed:
+        print(word, end="", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == (written, "")
 
 
 def test_streams_that_nobody_replaced_are_left_alone() -> None:

@@ -287,8 +287,8 @@ def test_disabled_plugins_are_not_called() -> None:
         ({"timeout": math.nan}, "plugin 'p': timeout is nan; it takes a number of seconds, 0.1 to 86,400"),
         ({"timeout": math.inf}, "plugin 'p': timeout is inf; it takes a number of seconds, 0.1 to 86,400"),
         ({"timeout": True}, "plugin 'p': timeout is True; it takes a number of seconds, 0.1 to 86,400"),
-        (5, "plugin 'p': its configuration is 5; it takes settings by name"),
-        (["a"], "plugin 'p': its configuration is ['a']; it takes settings by name"),
+        (5, "plugin 'p': its configuration is of type int; it takes settings by name"),
+        (["a"], "plugin 'p': its configuration is of type list; it takes settings by name"),
     ],
 )
 def test_wrong_settings_of_the_manager_s_are_that_plugin_s_outcome(own: Any, message: str) -> None:
@@ -307,6 +307,13 @@ def test_a_configuration_that_is_no_mapping_is_refused(config: Any) -> None:
     """It is the program's mistake, and nothing has been run yet."""
     with pytest.raises(ConfigurationError, match="it maps a plugin's name to its settings"):
         PluginManager(config, entry_points=())
+
+
+def test_a_name_that_is_no_text_is_refused() -> None:
+    """As it is before a run, so that no plugin pays for it."""
+    with pytest.raises(ConfigurationError, match=r"settings for 1; a plugin's name is text") as caught:
+        PluginManager({1: {}}, entry_points=())  # type: ignore[dict-item]  # as a program may have it
+    assert caught.value.culprit == 1
 
 
 @pytest.mark.parametrize("total", [0, -1, 0.05, math.nan, math.inf, 10**400, True, "30", None])
@@ -654,7 +661,7 @@ class _Broken(Witness):
         (
             "broken",
             {},
-            "plugin 'broken' is required and not ready: initialize: postgresql://***@h is down; nothing",
+            "plugin 'broken' is required and not ready: initialize: ConnectionError: postgresql://***@h is down; ",
         ),
     ],
 )

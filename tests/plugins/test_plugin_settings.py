@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, Literal
 
 import pydantic
@@ -16,6 +17,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 
 from dqx.common import ConfigurationError
 from dqx.plugins.declared import Setting, describe, initialize, model_of, secrets_of, validated
+from dqx.plugins.prometheus import PrometheusSettings
 from dqx.plugins.settings import read
 
 
@@ -269,6 +271,14 @@ def test_settings_are_described_for_people() -> None:
     assert describe(None) == []
 
 
+def test_settings_are_read_while_another_thread_imports_pydantic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that begin at once on several threads all have their plugins."""
+    halfway = ModuleType("pydantic")  # as it is found before its import has come to an end
+    monkeypatch.setitem(sys.modules, "pydantic", halfway)
+    monkeypatch.delitem(sys.modules, "pydantic.main", raising=False)
+    assert [setting.name for setting in describe(PrometheusSettings)][:2] == ["registry", "http"]
+
+
 def test_secrets_are_known_by_name_and_by_type() -> None:
     """`dsn` is one because the model says so."""
     own = {
@@ -294,3 +304,114 @@ def test_reading_never_raises() -> None:
     assert not read("p", {"p": {"required": False, "order": "x"}}).required
     assert "timeout is 1000" in str(read("p", {"p": {"timeout": 10**400}}).wrong)
     assert "timeout is <int>" in str(read("p", {"p": {"timeout": 10**5000}}).wrong)
+
+
+class Pin(SecretStr):
+    """A secret of a type of its own."""
+
+
+class Target(BaseModel):
+    pin: Pin = Pin("")
+    weight: int = 1
+
+
+@dataclass(frozen=True)
+class Call:
+    secret_number: int = 0
+    code: SecretStr | None = None
+
+
+class Nested(BaseModel):
+    target: Target | None = None
+    targets: list[Target] = []
+    named: dict[str, Target | Call] = {}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"target": {"pin": "hunter2"}},
+        {"targets": [{"weight": 1}, {"pin": "hunter2"}]},
+        {"named": {"first": {"pin": "hunter2"}}},
+        {"named": {"first": {"code": "hunter2"}}},
+    ],
+)
+def test_secrets_of_tables_are_known_by_their_type_too(own: dict[str, Any]) -> None:
+    """Whatever the key is called, and wherever the table stands."""
+    plugin = type("Plugin", (), {"Settings": Nested})()
+    assert secrets_of(plugin, own) == {"hunter2"}
+
+
+def test_a_wrong_value_of_a_secret_in_a_table_is_not_shown() -> None:
+    """Short as it may be."""
+    with pytest.raises(ConfigurationError, match=r"targets\.0\.pin is \(a secret, not shown\): ") as caught:
+        validated("p", Nested, {"targets": [{"pin": 123}]})
+    assert "123" not in str(caught.value)
+
+
+class Aliased(BaseModel):
+    url: str = Field(validation_alias=pydantic.AliasChoices("url", "endpoint"))
+    host: str = Field(default="h", validation_alias=pydantic.AliasPath("server", "host"))
+    count: int = Field(default=1, alias="number")
+
+
+def test_every_alias_of_a_setting_is_taken_and_no_other_name() -> None:
+    """The name of a field that has an alias would be ignored by pydantic, and so is refused."""
+    own = {"endpoint": "u", "server": {"host": "x"}, "number": "2"}
+    given = validated("p", Aliased, own)
+    assert given == {"endpoint": "u", "server": {"host": "x"}, "number": 2}
+    assert Aliased(**given) == Aliased(url="u", server={"host": "x"}, number=2)
+    with pytest.raises(ConfigurationError, match="it has no setting 'count'"):
+        validated("p", Aliased, {"url": "u", "count": 5})
+    assert [setting.name for setting in describe(Aliased)] == ["url", "server", "number"]
+
+
+class ByName(BaseModel):
+    model_config = pydantic.ConfigDict(populate_by_name=True)
+    count: int = Field(default=1, alias="number")
+
+
+def test_a_model_may_take_the_name_beside_the_alias() -> None:
+    """Where it says so."""
+    assert validated("p", ByName, {"count": "2"}) == {"count": 2}
+    assert validated("p", ByName, {"number": "2"}) == {"number": 2}
+
+
+@pydantic.dataclasses.dataclass
+class OfPydantic:
+    url: str = Field(description="where to send")
+    port: int = Field(default=25, gt=0)
+
+
+def test_a_dataclass_of_pydantic_s_declares_settings_too() -> None:
+    """With its own fields: what must be set, defaults, and what they mean."""
+    assert describe(OfPydantic) == [
+        Setting("url", "str", None, "where to send"),
+        Setting("port", "int", "25", ""),
+    ]
+    with pytest.raises(ConfigurationError, match="the setting 'url' is missing"):
+        validated("p", OfPydantic, {})
+
+
+class Node(BaseModel):
+    name: str = "root"
+    children: list[Node] = []
+
+
+class Computed(BaseModel):
+    folder: Path = Field(default_factory=lambda: Path("/nowhere").readlink())
+
+
+def test_what_cannot_be_told_of_a_settings_class_costs_nothing_else() -> None:
+    """A table that holds tables of its own kind, and a default that is made when it is needed."""
+    assert describe(Node) == [
+        Setting("name", "str", "'root'", ""),
+        Setting("children", "list[Node]", "[]", ""),
+    ]
+    assert describe(Computed) == [Setting("folder", "Path", "(computed)", "")]
+
+
+def test_a_token_in_the_place_of_settings_is_not_shown() -> None:
+    """Its type is enough to see what is wrong."""
+    wrong = str(read("p", {"p": "xoxb-hunter2"}).wrong)
+    assert wrong == "plugin 'p': its configuration is of type str; it takes settings by name"

@@ -74,6 +74,12 @@ print(sorted(heavy & set(sys.modules)))
         ),
         ({"pushgateway": {"url": "127.0.0.1:9091"}}, "url takes the form http://HOST:PORT"),
         ({"pushgateway": {"url": "http://u:canary@h:1"}}, "they go into username and password"),
+        ({"pushgateway": {"url": "http://h:99999"}}, "pushgateway: Port out of range 0-65535"),
+        *(
+            ({"pushgateway": {"url": "http://h:1", "headers": {name: value}}}, "cannot be sent: HTTP takes")
+            for name, value in [("X-Team", "canary\n"), ("X-Team", "canary€"), ("X Team", "canary"), ("", "")]
+        ),
+        ({"pushgateway": {"url": "h", "headers": {"X-Team": "canary"}}}, "pushgateway: url takes the form"),
         ({"pushgateway": {"url": "http://h:1", "job": ""}}, "job cannot be empty"),
         ({"pushgateway": {"url": "http://h:1", "username": "u"}}, "go together, and one is missing"),
         ({"pushgateway": {"url": "http://h:1", "timeout_s": 0}}, "allowed are more than 0"),

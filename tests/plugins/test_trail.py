@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from dqx.plugins import locked_file, trail
-from dqx.plugins.locked_file import AuditError
+from dqx.plugins.locked_file import AuditError, LockedFile
 from dqx.plugins.trail import Head, append
 from dqx.plugins.trail_verify import read, verify
 
@@ -390,6 +390,22 @@ def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path, content:
     with pytest.raises(AuditError, match="holds something else than an audit trail; name another file"):
         append(path, RECORD)
     assert path.read_bytes() == content
+
+
+def test_a_file_that_holds_something_else_is_not_taken_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However large it is: it is looked through in blocks."""
+    path = tmp_path / "app.log"
+    path.write_bytes(b"2024-01-01 INFO started\n" * 200_000)
+    sizes = []
+    read = LockedFile.read
+    monkeypatch.setattr(
+        LockedFile, "read", lambda file, start, end: sizes.append(end - start) or read(file, start, end)
+    )
+    with pytest.raises(AuditError, match="holds something else"):
+        append(path, RECORD)
+    assert max(sizes) <= 1 << 20
 
 
 # Full disks --------------------------------------------------------------------------------------------

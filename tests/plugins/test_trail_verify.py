@@ -142,6 +142,19 @@ def test_a_line_that_is_no_record_is_foreign(tmp_path: Path, foreign: bytes, at:
     assert found(path) == (at + 1, "foreign")
 
 
+def test_what_is_no_trail_is_told_by_its_first_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A large file that was named by mistake is not read to its end."""
+    path = tmp_path / "data.csv"
+    rewrite(path, b"a,b\n", b"1,2\n" * 10_000)
+    looked_at = []
+    lines = trail_verify._lines
+    monkeypatch.setattr(
+        trail_verify, "_lines", lambda file: (looked_at.append(line) or line for line in lines(file))
+    )
+    assert found(path) == (1, "foreign")
+    assert looked_at == [b"a,b\n"]
+
+
 def test_text_without_a_line_break_at_the_end_is_foreign_unless_it_begins_a_record(tmp_path: Path) -> None:
     """Only the beginning of a record is taken for an unfinished write."""
     path = trail(tmp_path)

@@ -198,10 +198,15 @@ def test_secrets_of_a_configuration_are_found_wherever_they_are() -> None:
         "key": _Secret("epsilon"),
         "pass": "abc",
         "pin_token": 123456,
+        "use_token": True,
+        "signing_secret": b"zeta1",
+        "private_key": "BEGIN\nEND",
         "port": 25,
         "none": None,
     }
-    assert secrets_in(config) == {"alpha", "beta1", "beta2", "gamma", "delta", "epsilon", "123456"}
+    assert secrets_in(config) == {
+        "alpha", "beta1", "beta2", "gamma", "delta", "epsilon", "123456", "zeta1", "BEGIN\nEND", "BEGIN\\nEND",
+    }  # fmt: skip
 
 
 def test_a_known_secret_is_taken_out_of_any_text() -> None:

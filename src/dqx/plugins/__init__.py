@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from dqx.common import ConfigurationError
 from dqx.plugins import discovery, settings
-from dqx.plugins.hooks import can_shut_down
+from dqx.plugins.hooks import call_of
 from dqx.plugins.reports import Reports
 from dqx.plugins.roster import Roster, switched_off
 from dqx.plugins.round import Round
@@ -126,7 +126,9 @@ class PluginManager:
         with self._lock:
             hosted = self._roster.register(name, plugin)
         if hosted.refused is not None:
-            logger.info("Plugin %s is registered and will not be called: %s", name, hosted.refused)
+            self._reports.log(
+                "info", "Plugin %s is registered and will not be called: %s", name, hosted.refused
+            )
 
     def missing(self, config: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, str]:
         """Return the plugins that are configured but not there, each with a message that says so."""
@@ -194,9 +196,9 @@ class PluginManager:
             self._warn_of_missing(given)
             plugins = self._roster.in_order(given)
             if not plugins:
-                logger.debug("No plugins loaded, skipping plugin processing")
+                self._reports.log("debug", "No plugins loaded, skipping plugin processing")
                 return ()
-            logger.info("Processing results through %d plugin(s)", len(plugins))
+            self._reports.log("info", "Processing results through %d plugin(s)", len(plugins))
             try:
                 processed = []
                 for hosted, own in plugins:
@@ -216,13 +218,11 @@ class PluginManager:
             outcomes = []
             deadline = time.monotonic() + ALL_SHUTDOWNS_S
             for hosted, _ in reversed(self._roster.in_order(self._latest_config)):
-                plugin = self._plugins.get(hosted.name)
-                if hosted.initialized and can_shut_down(plugin):
+                if "shutdown" in hosted.hooks and hosted.name in self._plugins:
                     hosted.spent_s = 0.0
                     limit_s = min(SHUTDOWN_S, deadline - time.monotonic())
-                    outcomes.append(
-                        hosted.call("shutdown", plugin.shutdown, limit_s, parent=self._run_context)[0]
-                    )
+                    shutdown = call_of(self._plugins[hosted.name], "shutdown")
+                    outcomes.append(hosted.call("shutdown", shutdown, limit_s, parent=self._run_context)[0])
                 hosted.stop()
             self._begin()
             return tuple(outcomes)
@@ -254,17 +254,18 @@ class PluginManager:
         try:
             self._roster.discover(discovery.installed() if entry_points is None else entry_points)
         except Exception as error:  # noqa: BLE001  # broken metadata of any package must not stop a run
-            logger.error("Failed to discover plugins: %s", redact_exception(error))
+            self._reports.log("error", "Failed to discover plugins: %s", redact_exception(error))
         for found in self._roster.turned_away:
-            logger.warning(
-                "Plugin %s of %s is not loaded: %s", found.name, discovery.origin_text(found), found.refused
+            origin = discovery.origin_text(found)
+            self._reports.log(
+                "warning", "Plugin %s of %s is not loaded: %s", found.name, origin, found.refused
             )
 
     def _warn_of_missing(self, config: Mapping[str, Any]) -> None:
         for name, message in self._roster.missing(config).items():
             if name not in self._warned_of:
                 self._warned_of.add(name)
-                logger.warning("%s", message)
+                self._reports.log("warning", "%s", message)
 
     def _load_all(self) -> None:
         for hosted, own in self._roster.in_order(self._config):
@@ -277,7 +278,8 @@ class PluginManager:
         try:
             self.on_processed(tuple(self._round.outcomes))
         except Exception as error:  # noqa: BLE001  # the plugins still want to be finished
-            logger.error("The outcomes of the plugins could not be handed on: %s", redact_exception(error))
+            said = redact_exception(error)
+            self._reports.log("error", "The outcomes of the plugins could not be handed on: %s", said)
 
 
 _managers: weakref.WeakSet[PluginManager] = weakref.WeakSet()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from os.path import realpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -50,7 +51,7 @@ class AuditSettings:
     )
 
     def __post_init__(self) -> None:
-        if self.log_to_file and self.jsonl_file and self.audit_file.absolute() == self.jsonl_file.absolute():
+        if self.log_to_file and self.jsonl_file and realpath(self.audit_file) == realpath(self.jsonl_file):
             raise ValueError(
                 f"audit_file and jsonl_file are both '{self.jsonl_file}'; text would break the trail"
             )

@@ -8,19 +8,21 @@ the values as the types say. Without one it gets its configuration as it was wri
 from __future__ import annotations
 
 import dataclasses
-import re
-import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from dqx.common import ConfigurationError, did_you_mean
+from dqx.plugins.fields import fields_of, is_settings_class, takes_any
+from dqx.plugins.hooks import optional_hooks
 from dqx.plugins.settings import MANAGERS_OWN, shown
 from dqx.telemetry.redaction import MASK, is_secret_name, redact, secrets_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+
+    from dqx.plugins.fields import Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,13 @@ def model_of(plugin: object) -> type | None:
     model = getattr(type(plugin), "Settings", None)
     if model is None:
         return None
-    if not isinstance(model, type) or not (_is_pydantic(model) or dataclasses.is_dataclass(model)):
+    if not isinstance(model, type) or not is_settings_class(model):
         raise ConfigurationError(
             "its attribute Settings is neither a pydantic model nor a dataclass", "Settings"
         )
+    names = {field.name for field in fields_of(model)}
     for key in MANAGERS_OWN:
-        if key in _fields(model):
+        if key in names:
             raise ConfigurationError(
                 f"its Settings have '{key}', which it would never get: {', '.join(MANAGERS_OWN)} are the manager's",
                 key,
@@ -61,14 +64,15 @@ def validated(name: str, model: type, own: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ConfigurationError: Naming plugin, key, value (never a secret one) and what is allowed.
     """
-    fields = _fields(model)
-    if not own and not any(field.required for field in fields.values()):
+    fields = fields_of(model)
+    if not own and not any(field.required for field in fields):
         return {}
-    keys = {key: field for field in fields.values() for key in field.keys}
+    keys = {key: field.name for field in fields for key in field.keys}
+    known = {*keys, *(key for field in fields for key in field.outer)}
     for key in own:
-        if key not in keys and not _takes_any(model):
+        if key not in known and not takes_any(model):
             raise ConfigurationError(
-                f"plugin '{name}': it has no setting '{key}'{did_you_mean(str(key), keys)}", key
+                f"plugin '{name}': it has no setting '{key}'{did_you_mean(str(key), known)}", key
             )
     import pydantic  # 40 ms: a run whose plugins are not configured does without
 
@@ -76,13 +80,14 @@ def validated(name: str, model: type, own: Mapping[str, Any]) -> dict[str, Any]:
         settings: Any = pydantic.TypeAdapter(model).validate_python(dict(own))
     except pydantic.ValidationError as error:
         raise _invalid(name, model, own, error) from None
-    return {key: getattr(settings, keys[key].name) if key in keys else value for key, value in own.items()}
+    return {key: getattr(settings, keys[key]) if key in keys else value for key, value in own.items()}
 
 
-def initialize(plugin: Any, name: str, own: dict[str, Any]) -> None:
-    """Check a plugin's settings by what it declares, and hand them to it."""
+def initialize(plugin: Any, name: str, own: dict[str, Any]) -> frozenset[str]:
+    """Check a plugin's settings by what it declares, hand them to it, and return its optional hooks."""
     model = model_of(plugin)
     plugin.initialize(own if model is None else validated(name, model, own))
+    return optional_hooks(plugin)
 
 
 def secrets_of(plugin: object, own: Mapping[str, Any]) -> frozenset[str]:
@@ -91,127 +96,74 @@ def secrets_of(plugin: object, own: Mapping[str, Any]) -> frozenset[str]:
         return frozenset()
     try:
         return _secrets(model_of(plugin), own)
-    except ConfigurationError:  # a wrong declaration has been reported, or will be
+    except Exception:  # noqa: BLE001  # a wrong declaration, of a stranger's, has been reported, or will be
         return secrets_in(own)
 
 
-def describe(model: type | None) -> list[Setting]:
-    """Return what a settings class declares, in its order, tables with what is in them. No secret is shown."""
+def describe(model: type | None, *outer: type) -> list[Setting]:
+    """Return what a settings class declares, in its order, tables with what is in them. No secret is shown.
+
+    A table of one of the classes in `outer`, which it stands in, is not told again.
+    """
     found = []
-    for field in _fields(model).values() if model else ():
-        key = field.keys[0]
-        found.append(Setting(key, field.type, _default_text(field), field.meaning))
-        inner = describe(_table(model, field.name))
-        found += [dataclasses.replace(setting, name=f"{key}.{setting.name}") for setting in inner]
+    for field in fields_of(model) if model else ():
+        key = (*field.keys, *field.outer)[0]
+        found.append(Setting(key, field.type_text, _default_text(field), field.meaning))
+        if model and field.table not in (model, *outer):
+            inner = describe(field.table, model, *outer)
+            found += [dataclasses.replace(setting, name=f"{key}.{setting.name}") for setting in inner]
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """A field of a settings class; `keys` are what it may be called in a configuration."""
-
-    name: str
-    keys: tuple[str, ...]
-    type: str
-    default: Callable[[], object] | None
-    meaning: str
-
-    @property
-    def required(self) -> bool:
-        return self.default is None
-
-    @property
-    def secret(self) -> bool:
-        return "Secret" in self.type or is_secret_name(self.name)
-
-
-def _is_pydantic(model: type) -> bool:
-    pydantic = sys.modules.get("pydantic")
-    return pydantic is not None and issubclass(model, pydantic.BaseModel)
-
-
-def _takes_any(model: type) -> bool:
-    config = getattr(model, "model_config", None) or getattr(model, "__pydantic_config__", {})
-    return config.get("extra") == "allow"
-
-
-def _fields(model: Any) -> dict[str, _Field]:
-    if _is_pydantic(model):
-        return {
-            name: _Field(
-                name,
-                tuple(
-                    dict.fromkeys(
-                        k for k in (field.validation_alias, field.alias, name) if isinstance(k, str)
-                    )
-                ),
-                _type_text(field.annotation),
-                None if field.is_required() else partial(field.get_default, call_default_factory=True),
-                field.description or "",
-            )
-            for name, field in model.model_fields.items()
-        }
-    return {
-        field.name: _Field(
-            field.name,
-            (field.name,),
-            _type_text(field.type),
-            _default_of(field),
-            field.metadata.get("meaning", ""),
-        )
-        for field in dataclasses.fields(model)
-        if field.init
-    }
-
-
-def _table(model: Any, name: str) -> type | None:
-    """Return the class of a setting that is a table with settings of its own, or None."""
-    try:
-        hint = model.model_fields[name].annotation if _is_pydantic(model) else get_type_hints(model)[name]
-    except (
-        KeyError,
-        NameError,
-    ):  # no such setting; or its type has a name that is there for type checkers alone
-        return None
-    kinds = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
-    return next((kind for kind in kinds if _is_pydantic(kind) or dataclasses.is_dataclass(kind)), None)
+def _along(model: type, path: Sequence[object]) -> Iterator[Field]:
+    """Yield the fields on a path into the settings; places in a list, and names in a dict, are none."""
+    inside: type | None = model
+    for part in path:
+        field = next((f for f in fields_of(inside) if part in f.keys), None) if inside else None
+        if field:
+            yield field
+            inside = field.table
 
 
 def _nearest(model: type, path: Sequence[object]) -> str:
     """Return, for the end of a message, what the last key of a path into the settings may have meant."""
-    inside: type | None = model
-    for key in path[:-1]:
-        inside = _table(inside, str(key)) if inside else None
-    return did_you_mean(str(path[-1]), _fields(inside)) if inside else ""
+    inside = [model, *(field.table for field in _along(model, path[:-1]))][-1]
+    return did_you_mean(str(path[-1]), [key for f in fields_of(inside) for key in f.keys]) if inside else ""
 
 
-def _default_of(field: dataclasses.Field[Any]) -> Callable[[], object] | None:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory
-    return None if field.default is dataclasses.MISSING else lambda: field.default
-
-
-def _default_text(field: _Field) -> str | None:
+def _default_text(field: Field) -> str | None:
     if field.default is None:
         return None
-    default = field.default()
-    if field.secret and default:
-        return MASK
-    return redact(str(default) if isinstance(default, PurePath) else repr(default))
+    try:
+        default = field.default()
+        if field.secret and default:
+            return MASK
+        return redact(str(default) if isinstance(default, PurePath) else repr(default))
+    except Exception:  # noqa: BLE001  # a stranger's function, which may want what other settings are
+        return "(computed)"
 
 
-def _type_text(annotation: object) -> str:
-    """Return a type as people write it: without the modules, which are left alone within quotes."""
-    text = (
-        annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)
+def _secrets(model: type | None, own: Mapping[Any, Any]) -> frozenset[str]:
+    """Return the secrets in settings, and in the tables among them, by name and by declared type."""
+    found = set(secrets_in(own))
+    for field in fields_of(model) if model else ():
+        for value in (own[key] for key in field.keys if key in own):
+            if field.secret:
+                found |= secrets_in(value, named_secret=True)
+            for kind in field.tables:
+                for table in _tables(value):
+                    found |= _secrets(kind, table)
+    return frozenset(found)
+
+
+def _tables(value: object) -> Iterator[Mapping[Any, Any]]:
+    """Yield the tables that a setting is: itself, or those in its list or dict."""
+    if isinstance(value, Mapping):
+        yield value
+    items = (
+        value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple)) else ()
     )
-    return re.sub(r"('[^']*')|(?:\w+\.)+(?=\w)", lambda match: match[1] or "", text)
-
-
-def _secrets(model: type | None, own: Mapping[str, Any]) -> frozenset[str]:
-    fields = _fields(model).values() if model else ()
-    typed = {key for field in fields if field.secret for key in field.keys if key in own}
-    return secrets_in(own).union(*(secrets_in(own[key], named_secret=True) for key in typed))
+    yield from (item for item in items if isinstance(item, Mapping))
 
 
 def _invalid(plugin: str, model: type, own: Mapping[str, Any], error: Any) -> ConfigurationError:
@@ -228,9 +180,10 @@ def _invalid(plugin: str, model: type, own: Mapping[str, Any], error: Any) -> Co
             text = f"it has no setting '{key}'{_nearest(model, first['loc'])}"
         case _ if not key:
             text = message
+        case "value_error" if isinstance(first["input"], Mapping):
+            text = f"{key}: {message}"  # of a whole table, whose values may be anything
         case _:
-            root = next((field for field in _fields(model).values() if first["loc"][0] in field.keys), None)
-            hidden = is_secret_name(key) or (root is not None and root.secret)
+            hidden = is_secret_name(key) or any(field.secret for field in _along(model, first["loc"]))
             value = "(a secret, not shown)" if hidden else shown(first["input"], secrets)
             text = f"{key} is {value}: {message}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from dqx.telemetry.redaction import error_type, redact_exception, redact_traceback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _HERE = Path(__file__).parent
 _CALLERS = [str(_HERE / f"{name}.py") for name in ("isolation", "declared", "discovery")]
@@ -31,23 +31,25 @@ class Failure:
     traceback: str = ""
 
     @classmethod
-    def of(cls, error: BaseException, secrets: Iterable[str]) -> Failure:
-        """Describe an exception. To be called where it was caught: its `__str__` is the plugin's code, too."""
+    def of(cls, error: BaseException, secrets: Callable[[], Iterable[str]] = tuple) -> Failure:
+        """Describe an exception. To be called where it was caught: its `__str__` is the plugin's code, too.
+
+        Args:
+            error: The exception.
+            secrets: Returns values that the texts must not contain.
+        """
         try:
+            known = frozenset(secrets())
             where = _where(traceback.extract_tb(error.__traceback__))
-            text = redact_traceback(error, _MAX_TRACEBACK, secrets)
-            return cls(error_type(error), redact_exception(error, secrets=secrets), where, text)
+            text = redact_traceback(error, _MAX_TRACEBACK, known)
+            return cls(error_type(error), redact_exception(error, secrets=known), where, text)
         except BaseException:  # noqa: BLE001  # a call without a reply would be taken for one that hangs
             return cls("unknown", "an exception that cannot be described")
 
 
 def _where(frames: traceback.StackSummary) -> str:
     """Return the last line of the plugin's own: beyond DQX, before the libraries that it calls."""
-    foreign = [
-        frame
-        for frame in frames
-        if not frame.filename.startswith(_NOT_THE_PLUGIN) or _is_package(frame.filename)
-    ]
+    foreign = [frame for frame in frames if _is_foreign(frame.filename)]
     if not foreign:
         return ""
     home = Path(foreign[0].filename).parent
@@ -55,5 +57,8 @@ def _where(frames: traceback.StackSummary) -> str:
     return f"{Path(own[-1].filename).name}:{own[-1].lineno}"
 
 
-def _is_package(filename: str) -> bool:
-    return "site-packages" in filename or "dist-packages" in filename
+def _is_foreign(filename: str) -> bool:
+    if "/pydantic/" in filename:  # stands between when what a settings class does itself fails
+        return False
+    packaged = "site-packages" in filename or "dist-packages" in filename
+    return packaged or not filename.startswith(_NOT_THE_PLUGIN)

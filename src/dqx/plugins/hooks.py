@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from inspect import Parameter
+from operator import methodcaller
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from typing import TYPE_CHECKING, Protocol
 
 from dqx.common import ConfigurationError
 
@@ -45,14 +47,14 @@ class Closing(Protocol):
         ...
 
 
-def can_finish(plugin: object) -> TypeGuard[Finishing]:
-    """Tell whether a plugin has the hook `finish`."""
-    return callable(getattr(plugin, "finish", None))
+def optional_hooks(plugin: object) -> frozenset[str]:
+    """Return the optional hooks that a plugin has. To be asked on its own thread: a property is its code, too."""
+    return frozenset(hook for hook in OPTIONAL if callable(getattr(plugin, hook, None)))
 
 
-def can_shut_down(plugin: object) -> TypeGuard[Closing]:
-    """Tell whether a plugin has the hook `shutdown`."""
-    return callable(getattr(plugin, "shutdown", None))
+def call_of(plugin: object, hook: str, *arguments: object) -> Callable[[], object]:
+    """Return the call of a hook. The hook is looked up when the call is made, on the plugin's own thread."""
+    return partial(methodcaller(hook, *arguments), plugin)
 
 
 def check_hooks(plugin: object) -> None:

@@ -46,11 +46,7 @@ class HostedPlugin:
         """Forget thread and initialization: after a fork they are the parent process's."""
         self._worker = Worker(self.name)
         self._initialized: tuple[object, Mapping[str, Any]] | None = None
-
-    @property
-    def initialized(self) -> bool:
-        """Tell whether the plugin is initialized in this process, whatever with."""
-        return self._initialized is not None
+        self.hooks: frozenset[str] = frozenset()
 
     def initialized_with(self, plugin: object, own: Mapping[str, Any]) -> bool:
         """Tell whether this instance was initialized with these settings."""
@@ -61,9 +57,10 @@ class HostedPlugin:
         except Exception:  # noqa: BLE001  # arrays and the like compare to no truth
             return False
 
-    def note_initialized(self, plugin: object, own: Mapping[str, Any] | None) -> None:
-        """Note what the plugin was initialized with; None when that failed."""
-        self._initialized = None if own is None else (plugin, own_copy(own))
+    def note_initialized(self, plugin: object, own: Mapping[str, Any], hooks: frozenset[str] | None) -> None:
+        """Note what the plugin was initialized with, and the optional hooks that it has; None when that failed."""
+        self._initialized = None if hooks is None else (plugin, own_copy(own))
+        self.hooks = hooks or frozenset()
 
     @property
     def hanging(self) -> bool:
@@ -78,7 +75,7 @@ class HostedPlugin:
         *,
         least_s: float = SHORTEST_S,
         required: bool = False,
-        secrets: Iterable[str] = (),
+        secrets: Callable[[], Iterable[str]] = tuple,
         parent: Context | None = None,
     ) -> tuple[PluginOutcome, Any]:
         """Call `function` on the plugin's thread and return the outcome, and the value when it is ok.
@@ -89,7 +86,7 @@ class HostedPlugin:
             limit_s: Seconds that the plugin may use in this run, what it has used so far among them.
             least_s: With less than that left, the call is not made.
             required: Whether the plugin is a required one.
-            secrets: Values that must not appear in what is reported.
+            secrets: Returns values that must not appear in what is reported.
             parent: The context whose span is the parent, when it is not the current one.
         """
         with tracing.plugin_call(phase, self.name, self.version, self.distribution, parent) as span:
@@ -141,6 +138,7 @@ class HostedPlugin:
         """Let the thread end; a later call starts another."""
         self._worker.stop()
         self._initialized = None
+        self.hooks = frozenset()
 
     def _make(
         self,
@@ -148,7 +146,7 @@ class HostedPlugin:
         function: Callable[[], Any],
         limit_s: float,
         least_s: float,
-        secrets: Iterable[str],
+        secrets: Callable[[], Iterable[str]],
     ) -> tuple[Ending, Reply]:
         timeout_s = limit_s - self.spent_s
         if self.hanging:

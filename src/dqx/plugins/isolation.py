@@ -48,7 +48,7 @@ class Worker:
         function: Callable[[], Any],
         timeout_s: float,
         on_late: Callable[[float], None],
-        secrets: Iterable[str] = (),
+        secrets: Callable[[], Iterable[str]] = tuple,
     ) -> Reply:
         """Call `function` on the thread, with the caller's context variables, and wait `timeout_s` for it.
 
@@ -56,14 +56,14 @@ class Worker:
             function: What to call. Anything it raises, SystemExit too, becomes the reply's failure.
             timeout_s: Seconds to wait; `timed_out` in the reply says that they passed.
             on_late: Called on the thread with the seconds by which an abandoned call was late.
-            secrets: Values that the failure's texts must not contain.
+            secrets: Returns values that the failure's texts must not contain; called when there is a failure.
 
         Raises:
             RuntimeError: When the thread cannot be started, or the latest call has not come back.
         """
         if self.hanging:
             raise RuntimeError("its previous call has not come back")
-        call = _Call(function, on_late, tuple(secrets))
+        call = _Call(function, on_late, secrets)
         if self._calls is None:
             self._calls = _start(self._name)
             weakref.finalize(self, self._calls.put, None).atexit = False
@@ -101,7 +101,10 @@ class _Call:
     )
 
     def __init__(
-        self, function: Callable[[], Any], on_late: Callable[[float], None], secrets: tuple[str, ...]
+        self,
+        function: Callable[[], Any],
+        on_late: Callable[[float], None],
+        secrets: Callable[[], Iterable[str]],
     ) -> None:
         self._function = function
         self._on_late = on_late

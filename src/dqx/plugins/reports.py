@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from dqx.telemetry import names
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from dqx.common import PluginOutcome
     from dqx.plugins.failure import Failure
@@ -21,23 +22,36 @@ class Reports:
     def __init__(self, logger: Callable[[], logging.Logger]) -> None:
         self._logger = logger
 
+    def log(
+        self, level: str, message: str, *arguments: object, extra: Mapping[str, str] | None = None
+    ) -> None:
+        """Log a record. What a handler raises, which a plugin may have installed, is no reason to stop."""
+        with suppress(Exception):
+            getattr(self._logger(), level)(message, *arguments, extra=extra)
+
     def loading(self, name: str) -> None:
         """Log that a plugin is about to be imported."""
-        self._logger().info("Loading plugin: %s", name)
+        self.log("info", "Loading plugin: %s", name)
 
     def ended(self, outcome: PluginOutcome, failure: Failure | None) -> None:
         """Log what became of a call; a redacted traceback goes to the debug level."""
-        logger, extra = self._logger(), _facts(outcome)
+        log, extra = self.log, _facts(outcome)
         name, where = outcome.plugin, _where(outcome, failure)
         match outcome.outcome, outcome.phase:
             case "ok", "load":
-                logger.info("Successfully loaded plugin: %s (%s)", name, where, extra=extra)
+                log("info", "Successfully loaded plugin: %s (%s)", name, where, extra=extra)
             case "ok", "process":
-                logger.info(
-                    "Plugin %s processed results in %.2fs (%s)", name, outcome.duration_s, where, extra=extra
+                log(
+                    "info",
+                    "Plugin %s processed results in %.2fs (%s)",
+                    name,
+                    outcome.duration_s,
+                    where,
+                    extra=extra,
                 )
             case "ok", _:
-                logger.debug(
+                log(
+                    "debug",
                     "Plugin %s: %s took %.2fs (%s)",
                     name,
                     outcome.phase,
@@ -46,27 +60,38 @@ class Reports:
                     extra=extra,
                 )
             case "disabled", _:
-                logger.debug("Plugin %s is disabled: %s (%s)", name, outcome.message, where, extra=extra)
+                log("debug", "Plugin %s is disabled: %s (%s)", name, outcome.message, where, extra=extra)
             case "not_run", "shutdown" if outcome.error_type == "hanging":  # told when it began to hang
-                logger.debug("Plugin %s is not shut down: %s (%s)", name, outcome.message, where, extra=extra)
+                log("debug", "Plugin %s is not shut down: %s (%s)", name, outcome.message, where, extra=extra)
             case "not_run", _:
-                logger.error("Plugin %s was not called: %s (%s)", name, outcome.message, where, extra=extra)
+                log("error", "Plugin %s was not called: %s (%s)", name, outcome.message, where, extra=extra)
             case _, "load":
-                logger.error("Failed to load plugin %s: %s (%s)", name, _what(outcome), where, extra=extra)
+                log("error", "Failed to load plugin %s: %s (%s)", name, _what(outcome), where, extra=extra)
             case _, "shutdown":
-                logger.error(
-                    "Plugin %s failed during shutdown: %s (%s)", name, _what(outcome), where, extra=extra
+                log(
+                    "error",
+                    "Plugin %s failed during shutdown: %s (%s)",
+                    name,
+                    _what(outcome),
+                    where,
+                    extra=extra,
                 )
             case _:
-                logger.error(
-                    "Plugin %s failed during processing: %s (%s)", name, _what(outcome), where, extra=extra
+                log(
+                    "error",
+                    "Plugin %s failed during processing: %s (%s)",
+                    name,
+                    _what(outcome),
+                    where,
+                    extra=extra,
                 )
         if failure is not None and failure.traceback:
-            logger.debug("Plugin %s: %s", name, failure.traceback, extra=extra)
+            log("debug", "Plugin %s: %s", name, failure.traceback, extra=extra)
 
     def late(self, hosted: HostedPlugin, phase: str, late_s: float) -> None:
         """Log that an abandoned call came back after all."""
-        self._logger().warning(
+        self.log(
+            "warning",
             "Plugin %s came back from %s %.2fs after its deadline; what it brought was thrown away (%s)",
             hosted.name,
             phase,
@@ -84,8 +109,9 @@ class Reports:
 
     def replaced_streams(self, outcome: PluginOutcome) -> None:
         """Log that `sys.stdout` or `sys.stderr` were put back."""
-        self._logger().warning(
-            "Plugin %s replaced sys.stdout or sys.stderr; they were put back (%s)",
+        self.log(
+            "warning",
+            "Plugin %s replaced or closed sys.stdout or sys.stderr; they were put back (%s)",
             outcome.plugin,
             _where(outcome, None),
             extra=_facts(outcome),

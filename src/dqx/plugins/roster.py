@@ -133,7 +133,7 @@ def state_of(hosted: HostedPlugin, own: PluginSettings) -> str:
         return f"broken: {own.wrong}"
     outcome = hosted.load_outcome
     if outcome is not None and outcome.outcome != "ok":
-        return f"broken: {outcome.message}"
+        return f"broken: {outcome.why}"
     return "enabled"
 
 

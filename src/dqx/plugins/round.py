@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dqx.common import ConfigurationError
 from dqx.plugins import declared, discovery
-from dqx.plugins.hooks import can_finish
+from dqx.plugins.hooks import call_of
 from dqx.plugins.isolation import own_copy
 from dqx.plugins.roster import switched_off
 from dqx.plugins.settings import SHORTEST_S
@@ -47,9 +47,7 @@ class Round:
                 f"plugin '{name}' is required and disabled: {reason}; nothing was run", name
             )
         if not self.ready(hosted, own):
-            why = "; ".join(
-                f"{o.phase}: {o.message}" for o in self.outcomes if o.plugin == name and o.message
-            )
+            why = "; ".join(f"{o.phase}: {o.why}" for o in self.outcomes if o.plugin == name and o.message)
             raise ConfigurationError(
                 f"plugin '{name}' is required and not ready: {why}; nothing was run", name
             )
@@ -94,23 +92,23 @@ class Round:
     ) -> None:
         """Hand a run to a plugin that is ready: lists and context of its own, results shared and frozen."""
         plugin = self._roster.loaded[hosted.name]
-        function = partial(plugin.process, list(results), list(symbols), suite_name, own_copy(context))
-        self._call(hosted, "process", function, own)
+        arguments = list(results), list(symbols), suite_name, own_copy(context)
+        self._call(hosted, "process", call_of(plugin, "process", *arguments), own)
 
     def finish(self, hosted: HostedPlugin, own: PluginSettings) -> None:
         """Hand all outcomes so far to a plugin that wants them, unless its last call has not come back."""
         plugin = self._roster.loaded[hosted.name]
-        if can_finish(plugin) and not hosted.hanging:
-            self._call(hosted, "finish", partial(plugin.finish, list(self.outcomes)), own)
+        if "finish" in hosted.hooks and not hosted.hanging:
+            self._call(hosted, "finish", call_of(plugin, "finish", list(self.outcomes)), own)
 
     def _initialize(self, hosted: HostedPlugin, own: PluginSettings) -> bool:
         plugin = self._roster.loaded[hosted.name]
         if hosted.initialized_with(plugin, own.own):
             return True
         function = partial(declared.initialize, plugin, hosted.name, own_copy(own.own))
-        ok = self._call(hosted, "initialize", function, own)[0].outcome == "ok"
-        hosted.note_initialized(plugin, own.own if ok else None)
-        return ok
+        hooks = self._call(hosted, "initialize", function, own)[1]
+        hosted.note_initialized(plugin, own.own, hooks)
+        return hooks is not None
 
     def _call(
         self, hosted: HostedPlugin, phase: Phase, function: Callable[[], Any], own: PluginSettings
@@ -120,7 +118,7 @@ class Round:
         So three plugins that hang (10 s, 10 s and 5 s of 30) leave the fourth its turn.
         """
         limit_s = min(own.timeout_s, hosted.spent_s + self._left_s / 2)
-        secrets = declared.secrets_of(self._roster.loaded.get(hosted.name), own.own)
+        secrets = partial(declared.secrets_of, self._roster.loaded.get(hosted.name), own.own)
         least_s = LEAST_REST_S if limit_s == own.timeout_s else SHORTEST_S
         outcome, value = hosted.call(
             phase, function, limit_s, least_s=least_s, required=own.required, secrets=secrets

@@ -35,7 +35,7 @@ class PluginSettings:
 
 
 def checked(config: object) -> Mapping[str, object]:
-    """Return the configuration of all plugins when it is a mapping (None: an empty one).
+    """Return the configuration of all plugins when it is a mapping by name (None: an empty one).
 
     Raises:
         ConfigurationError: When it is anything else.
@@ -44,9 +44,14 @@ def checked(config: object) -> Mapping[str, object]:
         return {}
     if not isinstance(config, Mapping):
         raise ConfigurationError(
-            f"the plugins' configuration is a {type(config).__name__}; it maps a plugin's name to its settings",
+            f"the plugins' configuration is of type {type(config).__name__}; it maps a plugin's name to its settings",
             config,
         )
+    for name in config:
+        if not isinstance(name, str):
+            raise ConfigurationError(
+                f"the plugins' configuration has settings for {shown(name)}; a plugin's name is text", name
+            )
     return config
 
 
@@ -81,7 +86,9 @@ def shown(value: object, secrets: frozenset[str] = frozenset()) -> str:
 def _read(name: str, given: object) -> PluginSettings:
     if not isinstance(given, Mapping):
         raise ConfigurationError(
-            f"plugin '{name}': its configuration is {shown(given)}; it takes settings by name", name
+            # Not the value: where settings are due, a token may well have been given.
+            f"plugin '{name}': its configuration is of type {type(given).__name__}; it takes settings by name",
+            name,
         )
     for key in ("enabled", "required"):
         if not isinstance(given.get(key, False), bool):

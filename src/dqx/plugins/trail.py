@@ -121,7 +121,8 @@ def _last(file: LockedFile) -> tuple[Head, dict[str, object] | None, bytes]:
     if whole := _ending_at(tail + b"\n"):  # all of it is there but the line break
         return whole, None, b"\n"
     head, start = _find_ending(file)
-    remains = file.read(start, size)
+    # Of a file that is no trail, which may be larger than memory, the beginning is enough to tell.
+    remains = file.read(start, size if head or is_torn(file.read(0, len(START))) else len(START))
     joint = b"" if remains.endswith(b"\n") else b"\n"
     if is_torn(remains):
         torn = {"bytes": len(remains), "sha256": hashlib.sha256(remains).hexdigest()}

@@ -132,6 +132,8 @@ def _verify_file(path: Path, anchor: str | None) -> FileReport:
         if ending is None or not _VERSION.match(line):
             remains_at = remains_at or number
             remains += line
+            if not is_torn(remains.removesuffix(b"\n")):
+                break  # nothing that follows makes it a record
             continue
         if remains:
             torn = remains[:-1]  # the line break at its end belongs to the repair

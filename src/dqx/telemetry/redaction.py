@@ -117,10 +117,17 @@ def secrets_in(value: object, *, named_secret: bool = False) -> frozenset[str]:
     They are what `redact` takes as `secrets`: a plugin may well put its password into an exception's text.
     """
     match value:
+        case bool():
+            return frozenset()
         case int() if named_secret:
             return secrets_in(str(value), named_secret=True)
+        case bytes():
+            return secrets_in(value.decode(errors="backslashreplace"), named_secret=named_secret)
         case str():
             found = {value} if named_secret else set(_passwords(value))
+            found |= {
+                repr(secret)[1:-1] for secret in found
+            }  # as an exception shows it: a key's lines with \n
             return frozenset(secret for secret in found if len(secret) >= _SHORTEST)
         case Mapping():
             parts = [

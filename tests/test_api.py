@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import pickle
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -33,7 +37,7 @@ from dqx import (
 from dqx.common import DatasetRun, ResultValue, ScanError, ScanReport, ScanRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from dqx.api import Context
@@ -422,6 +426,35 @@ def test_a_metric_that_a_foreign_engine_forgets_is_an_error() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [(np.int64(2**60 + 1), 2**60 + 1), (np.float32(0.5), 0.5), (Decimal("0.1"), Decimal("0.1"))],
+)
+def test_values_of_a_foreign_engine_are_plain(given: Any, value: Any) -> None:
+    """Whatever class a number has there: it compares, prints, and is stored as what it stands for."""
+    suite = suite_of(one(lambda mp: mp.sum("id")))
+    run = suite.run({"orders": Python([{"id": given}])}, KEY)
+    assert (run.verdict, run.store_error) == ("passed", None)
+    assert result_of(run).value == value
+    assert type(result_of(run).value) is type(value)
+
+
+@pytest.mark.parametrize("given", ["5", None, True, [1], np.array([1, 2])], ids=plain_id)
+def test_what_is_no_value_of_a_foreign_engine_is_an_error(given: Any) -> None:
+    """Of that metric; it is shown what the engine gave."""
+
+    class Odd(Python):
+        """Gives the same for every metric."""
+
+        def scan(self, request: ScanRequest) -> ScanReport:
+            report = super().scan(request)
+            return replace(report, values=dict.fromkeys(request.metrics, ResultValue.success(given)))
+
+    run = suite_of(one(lambda mp: mp.num_rows())).run({"orders": Odd([])}, KEY)
+    assert result_of(run).status == "ERROR"
+    assert result_of(run).reason == f"num_rows(): the engine gave {given!r}, no number or moment"
+
+
 def test_what_is_scanned_can_be_asked_from_outside() -> None:
     """While it is scanned: the dataset and how much is done."""
     seen: list[Any] = []
@@ -682,6 +715,24 @@ def test_that_a_run_started_is_stored_before_the_scan(tmp_path: Path) -> None:
     assert [run.verdict for run in db.runs("orders")] == [None]
 
 
+def test_suites_are_registered_before_they_run() -> None:
+    """By themselves, with how often they should run; the tags are those that they will run with."""
+    db = MetricDB()
+    suite = suite_of(one(lambda mp: mp.num_rows()), db=db, every=timedelta(hours=1))
+    db.register([suite])
+    db.register([suite], KEY.tags)
+    assert db.suites() == ["orders"]
+    state = db.state(["env"])
+    assert state is not None
+    assert [(s.labels, s.expected.every_s, s.started_at) for s in state.snapshots] == [
+        ({}, 3600, None),
+        ({"env": "prod"}, 3600, None),
+    ]
+    assert all(
+        datetime.now(UTC) - s.registered_at < timedelta(minutes=1) for s in state.snapshots if s.registered_at
+    )
+
+
 @pytest.mark.parametrize("persistent", [True, False])
 def test_eight_suites_in_eight_threads_share_a_store(persistent: bool, tmp_path: Path) -> None:
     """Each has its own history, and none waits for ever for another."""
@@ -703,6 +754,73 @@ def test_eight_suites_in_eight_threads_share_a_store(persistent: bool, tmp_path:
     assert len(db.runs(limit=100)) == 32
 
 
+def test_threads_that_run_one_suite_take_turns() -> None:
+    """Each run is whole: its own outcomes are stored with it, and one set of plugins is shut down."""
+    inside: list[int] = []
+    most: list[int] = []
+
+    def scanning() -> None:
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+
+    suite = suite_of(one(lambda mp: mp.num_rows(), "is_zero"))
+    with ThreadPoolExecutor(4) as threads:
+        runs = list(threads.map(lambda _: suite.run({"t": Python([], act=scanning)}, KEY), range(8)))
+    assert max(most) == 1
+    assert [run.verdict for run in runs] == ["passed"] * 8
+    assert {run.run_id for run in suite.db.runs(limit=9)} == {run.run_id for run in runs}
+
+
+FORKING = """
+import os, signal, threading
+from datetime import date
+from dqx import MetricDB, ResultKey, VerificationSuite, check
+from dqx.common import DatasetRun, ResultValue, ScanReport
+
+@check(name="c")
+def rows(mp, ctx):
+    ctx.assert_that(mp.num_rows()).where(name="rows").is_zero()
+
+scanning, forked = threading.Event(), threading.Event()
+
+class Slow:
+    system, embedded, name = "python", True, None
+
+    def analyzer(self): return self
+    def progress(self): return None
+    def interrupt(self): pass
+
+    def scan(self, request):
+        scanning.set()
+        forked.wait(60)
+        found = {spec: ResultValue.success(0) for spec in request.metrics}
+        return ScanReport(found, {}, DatasetRun("t", 0, 0.1, 1, 1))
+
+suite = VerificationSuite([rows], MetricDB(), "orders", plugins_allow=())
+arguments = ({"t": Slow()}, ResultKey(date(2024, 2, 29)))
+running = threading.Thread(target=suite.run, args=arguments)
+running.start()
+scanning.wait(60)
+child = os.fork()
+forked.set()
+if child == 0:
+    signal.alarm(60)
+    os._exit(suite.run(*arguments).exit_code)
+running.join()
+print(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_forked_child_waits_for_no_thread_of_its_parent() -> None:
+    """A run that was under way in another thread is not under way in the child."""
+    ended = subprocess.run(
+        [sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=120, check=True
+    )
+    assert ended.stdout == "0\n"
+
+
 # --- keys ---------------------------------------------------------------------------------------------------
 
 
@@ -717,6 +835,25 @@ def test_a_key_date_later_than_tomorrow_is_refused() -> None:
     assert caught.value.culprit == today + timedelta(3)
     assert len(suite.db.runs()) == 1
     assert suite.run({"t": ORDERS}, ResultKey(today + timedelta(3)), allow_future=True).passed
+
+
+def test_a_key_whose_history_would_be_before_the_calendar_is_refused() -> None:
+    """Before anything is read, and before the store hears of the run."""
+    source = Python([])
+    suite = suite_of(one(lambda mp: mp.num_rows() - mp.num_rows(lag=7)))
+    with pytest.raises(ConfigurationError, match="7 days before the key date 0001-01-07 there is no date"):
+        suite.run({"t": source}, ResultKey(date(1, 1, 7)))
+    assert source.requests == []
+    assert suite.db.runs() == []
+    assert suite.run({"t": source}, ResultKey(date(1, 1, 8))).verdict == "skipped"
+
+
+def test_the_last_day_of_the_calendar_has_no_rows() -> None:
+    """There is no day after it by which to tell them: a failed scan, and no crash."""
+    source = DataSource.from_records([{"d": date.max}], date_column="d")
+    run = suite_of(one(lambda mp: mp.num_rows())).run({"t": source}, ResultKey(date.max), allow_future=True)
+    assert run.exit_code == 3
+    assert "the rows of 9999-12-31, the last day that there is, cannot be told" in str(run.datasets[0].error)
 
 
 @pytest.mark.parametrize("key", [DAY, "2024-02-29", None, {"yyyy_mm_dd": DAY}])
@@ -734,6 +871,16 @@ def good(mp: MetricProvider, ctx: Context) -> None:
     ctx.assert_that(mp.num_rows()).where(name="rows").is_positive()
 
 
+async def waiting(mp: MetricProvider, ctx: Context) -> None:
+    """Assert nothing when it is called: nobody awaits it."""
+    ctx.assert_that(mp.num_rows()).where(name="x").is_positive()
+
+
+def yielding(mp: MetricProvider, ctx: Context) -> Iterator[None]:
+    """Assert nothing when it is called: nobody asks for what it yields."""
+    yield ctx.assert_that(mp.num_rows()).where(name="x").is_positive()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -744,9 +891,12 @@ def good(mp: MetricProvider, ctx: Context) -> None:
         ({"checks": "good"}, "checks come as a list"),
         ({"checks": None}, "checks come as a list"),
         ({"checks": [5]}, r"a check is a function of \(mp, ctx\), not 5"),
-        ({"name": ""}, "the name of a suite cannot be empty"),
-        ({"name": "  "}, "cannot be empty"),
-        ({"name": None}, "cannot be empty"),
+        ({"checks": [waiting]}, "check 'waiting' is asynchronous or a generator; .* write a plain `def`"),
+        ({"checks": [check(name="w")(waiting)]}, "check 'w' is asynchronous or a generator"),
+        ({"checks": [yielding]}, "check 'yielding' is asynchronous or a generator"),
+        ({"name": ""}, "the name of a suite is text that says what it checks, not ''$"),
+        ({"name": "  "}, "not '  '$"),
+        ({"name": MetricDB()}, "not <MetricDB"),
         (
             {"db": "sqlite:///q.db"},
             r"db is where results are kept, such as MetricDB\(.*\), not 'sqlite:///q.db'",
@@ -763,7 +913,11 @@ def good(mp: MetricProvider, ctx: Context) -> None:
             {"plugin_config": ["dqx_audit"]},
             "plugin_config maps a plugin's name to its settings.*; it is a list",
         ),
-        ({"label_tags": "env"}, r"label_tags is a list of names, \['env'\], not 'env'"),
+        ({"label_tags": "env"}, r"label_tags is a list of names, such as \['env'\], not 'env'"),
+        ({"label_tags": None}, "label_tags is a list of names.*, not None"),
+        ({"label_tags": [1]}, r"label_tags is a list of names.*, not \[1\]"),
+        ({"owner": 5}, "suite 'orders': owner is text, not 5"),
+        ({"runbook_url": b"x"}, "suite 'orders': runbook_url is text, not b'x'"),
     ],
     ids=plain_id,
 )

@@ -172,6 +172,22 @@ def test_tags_are_text_to_text(tags: Any) -> None:
     assert caught.value.culprit in tags
 
 
+@pytest.mark.parametrize("tags", [None, "env", 5, [("env", "prod")]])
+def test_tags_are_a_mapping(tags: Any) -> None:
+    """Anything else is refused with what to write."""
+    with pytest.raises(
+        ConfigurationError, match=r"tags are text to text, such as {'env': 'prod'}, not"
+    ) as caught:
+        ResultKey(DAY, tags)
+    assert caught.value.culprit is tags
+
+
+def test_no_key_is_before_the_calendar() -> None:
+    """The error names the key and how far back was asked."""
+    with pytest.raises(ConfigurationError, match="7 days before the key date 0001-01-03 there is no date"):
+        ResultKey(date(1, 1, 3)).lag(7)
+
+
 def test_a_key_keeps_its_own_tags() -> None:
     """What becomes of the mapping that was given is no matter."""
     given = {"env": "prod"}
@@ -319,3 +335,20 @@ def test_every_status_and_severity_has_a_verdict() -> None:
         ["SUCCESS", "FAILURE", "ERROR", "SKIPPED"], SEVERITIES, SEVERITIES
     ):
         assert verdict_of([result(status, severity)], fail_on) in ("passed", "failed", "error", "skipped")
+
+
+@pytest.mark.parametrize(
+    ("ending", "error_type", "message", "why"),
+    [
+        ("error", "KeyError", "'channel'", "KeyError: 'channel'"),
+        ("error", "KeyError", "KeyError", "KeyError"),
+        ("error", "dqx.common.ConfigurationError", "url is missing", "url is missing"),
+        ("timed_out", "timeout", "it did not come back within 1 s", "it did not come back within 1 s"),
+        ("not_run", "hanging", None, "not_run"),
+    ],
+)
+def test_a_stranger_s_exception_is_told_with_its_class(
+    ending: Any, error_type: str, message: str | None, why: str
+) -> None:
+    """Its message alone may be no more than a name in quotes; what DQX says itself is a sentence."""
+    assert PluginOutcome("p", "process", ending, error_type=error_type, message=message).why == why

@@ -28,6 +28,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         """
     )
     duckdb.execute("COPY (SELECT i AS id, 9.5 AS price FROM range(5) t(i)) TO 'orders.parquet'")
+    (tmp_path / "orders.csv").write_text("id,price\n1,9.5\n2,NA\n")
     return tmp_path
 
 

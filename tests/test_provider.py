@@ -7,9 +7,10 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -20,10 +21,10 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.engine.scanning import DAY, found, mp, reason, scan, values
+from tests.engine.scanning import DAY, NOW, found, mp, reason, scan, values
 from tests.naming import plain_id
 
-from dqx.common import Analyzer, ConfigurationError, ScanError, SqlDataSource
+from dqx.common import Analyzer, ConfigurationError, ScanError, SqlDataSource, as_utc
 from dqx.provider import DataSource
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def column(*of: Any) -> DataSource:
         (column(np.int64(5), np.int8(1)), mp.sum("a"), 6),
         (column(np.float64(0.5), np.float32(0.25)), mp.sum("a"), 0.75),
         (column(np.str_("x"), "x"), mp.unique_count("a"), 1),
+        (column(np.bool_(True), False), mp.count_values("a", np.bool_(True)), 1),
+        (column(np.datetime64("2024-01-01")), mp.maximum("a"), date(2024, 1, 1)),
         (column(pd.Timestamp("2024-01-01"), pd.NaT), mp.maximum("a"), datetime(2024, 1, 1)),
         (column(pd.NaT, None), mp.null_count("a"), 2),
         (column(NAN, None, 1.0), mp.null_count("a"), 1),
@@ -117,6 +120,13 @@ def test_records_keep_what_they_hold(source: DataSource, metric: Metric, value: 
     got = values(source, metric)
     assert got == [value]
     assert type(got[0]) is type(value)
+
+
+@pytest.mark.parametrize("records", [None, 5, "abc", {"a": [1, 2]}])
+def test_records_are_a_list_of_dicts(records: Any) -> None:
+    """A dict of columns is refused where it is written."""
+    with pytest.raises(ConfigurationError, match="takes a list of dicts, one for each row; found"):
+        DataSource.from_records(records)
 
 
 def test_a_source_of_records_may_be_read_again() -> None:
@@ -139,6 +149,12 @@ def test_a_source_of_records_may_be_read_again() -> None:
             column(Decimal("1" * 38), Decimal("0.1")),
             "holds Decimals that need 39 digits together; there are 38",
         ),
+        (column(10**400, 0.5), "column 'a' of the records holds a value that is too large: int too large"),
+        (
+            column(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))),
+            "column 'a' .* too large: date value",
+        ),
+        (DataSource.from_records([{"a": 1}, 5]), "record 1 is no dict, but of type int"),
         (column("\ud800"), "."),
     ],
     ids=plain_id,
@@ -339,6 +355,36 @@ def test_frames_of_many_types_are_read_exactly() -> None:
         assert "name one of its fields in a custom_sql" in reason(source, mp.unique_count("struct"))
 
 
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York"])
+def test_moments_of_nanoseconds_are_moments(zone: str | None, tmp_path: Path) -> None:
+    """As pandas writes them, with a zone or without: kept by day, and cut to microseconds."""
+    midnight = datetime.combine(DAY, time(), UTC if zone else None)
+    day_ns = 86_400 * 10**9
+    start_ns = DAY.toordinal() * day_ns - date(1970, 1, 1).toordinal() * day_ns
+    moments = [start_ns - 1, start_ns, start_ns + 1_000, start_ns + day_ns - 1, start_ns + day_ns, None]
+    table = pa.table({"t": pa.array(moments, pa.timestamp("ns", zone))})
+    pq.write_table(table, tmp_path / "t.parquet")
+    with duckdb.connect() as connection:
+        for source in (
+            DataSource.from_arrow(table, date_column="t"),
+            DataSource.from_pandas(table.to_pandas(), date_column="t"),
+            DataSource.from_parquet(tmp_path / "t.parquet", date_column="t"),
+            DataSource.from_duckdb(connection.from_arrow(table), date_column="t"),
+        ):
+            assert values(
+                source,
+                mp.num_rows(),
+                mp.minimum("t"),
+                mp.maximum("t"),
+                mp.first("t", "t"),
+                mp.unique_count("t"),
+                mp.count_values("t", midnight),
+                mp.not_in_count("t", [midnight]),
+                mp.custom_sql("max(t)"),
+            ) == [3, midnight, (end := midnight + timedelta(days=1, microseconds=-1)), midnight, 3, 1, 2, end]
+            assert values(source, mp.freshness("t")) == [(NOW - as_utc(end)).total_seconds()]
+
+
 def test_text_of_a_category_is_text() -> None:
     """Values that are no category are in none of the rows."""
     source = DataSource.from_pandas(pd.DataFrame({"a": pd.Categorical(["x", "y", None, "x"])}))
@@ -444,6 +490,53 @@ def test_csv_without_rows_is_empty(tmp_path: Path) -> None:
     assert values(DataSource.from_csv(tmp_path / "t.csv"), mp.num_rows(), mp.null_count("a")) == [0, 0]
 
 
+@pytest.mark.parametrize("construct", [DataSource.from_pandas, DataSource.from_polars, DataSource.from_arrow])
+@pytest.mark.parametrize("given", ["t.csv", PurePath("t.csv"), None, {"a": [1]}, [{"a": 1}]], ids=str)
+def test_what_belongs_into_another_constructor_says_which(construct: Any, given: object) -> None:
+    """A path, or rows, in place of a frame."""
+    message = unreadable(construct(given))
+    assert f"is of type {type(given).__name__}, and no data frame; from_records takes dicts" in message
+
+
+def test_a_csv_says_by_nullstr_what_is_missing(tmp_path: Path) -> None:
+    """Without it a mark such as NA is text, and so is its column; with it an empty cell has to be listed, too."""
+    (tmp_path / "t.csv").write_text("a,t\n1,x\nNA,NA\n3,\n")
+    nulls = [mp.null_count("a"), mp.null_count("t")]
+    path = tmp_path / "t.csv"
+    assert values(DataSource.from_csv(path), *nulls) == [0, 1]
+    assert "which is VARCHAR; it takes numbers" in reason(DataSource.from_csv(path), mp.sum("a"))
+    assert values(DataSource.from_csv(path, nullstr="NA"), *nulls, mp.sum("a")) == [1, 1, 4]
+    assert values(DataSource.from_csv(path, nullstr=["", "NA"]), *nulls, mp.sum("a")) == [1, 2, 4]
+
+
+def test_a_csv_is_read_as_it_is_said_to_be_written(tmp_path: Path) -> None:
+    """Delimiter, encoding, decimal comma, dates and codes with leading zeros."""
+    path = tmp_path / "t.csv"
+    path.write_bytes(
+        "straße;plz;betrag;am\nHöhe;01069;1,5;31.12.2023\n;80331;-0,5;01.02.2024\n".encode("latin-1")
+    )
+    source = DataSource.from_csv(
+        path,
+        delim=";",
+        encoding="latin-1",
+        decimal_separator=",",
+        dateformat="%d.%m.%Y",
+        types={"plz": "VARCHAR"},
+        nullstr=["", "NA"],
+    )
+    asked = [mp.max_length("straße"), mp.min_length("plz"), mp.sum("betrag"), mp.maximum("am")]
+    assert values(source, *asked) == [4, 5, 1, date(2024, 2, 1)]
+
+
+def test_folders_by_value_are_columns(tmp_path: Path) -> None:
+    """`day=1/` in a path is a column of what is below it, as partitioned data is written."""
+    for day in (1, 2):
+        (tmp_path / f"day={day}").mkdir()
+        pq.write_table(pa.table({"a": [day * 10]}), tmp_path / f"day={day}" / "part-0.parquet")
+    source = DataSource.from_parquet(tmp_path / "**" / "*.parquet")
+    assert values(source, mp.sum("day"), mp.sum("a", where="day = 2")) == [3, 20]
+
+
 def test_a_csv_with_a_broken_row_is_a_failed_scan_or_an_error(tmp_path: Path) -> None:
     """The engine's reason names the line."""
     rows = "\n".join(str(n) for n in range(50_000))
@@ -460,7 +553,15 @@ def test_a_csv_with_a_broken_row_is_a_failed_scan_or_an_error(tmp_path: Path) ->
         ("nope/*.parquet", "no file matches nope/*.parquet"),
         ([], "no files are named: the list of paths is empty"),
         (["{folder}/1.parquet", "nope.parquet"], "no such file: nope.parquet"),
-        ("{folder}", "{folder} is a directory; name its files, for example {folder}/*.parquet"),
+        (
+            "{folder}",
+            "{folder} is a directory; name its files, for example {folder}/*.parquet, or {folder}/**/*.parquet with",
+        ),
+        (
+            "s3://bucket/a.parquet",
+            "s3://bucket/a.parquet is an address, and only files of this machine are opened",
+        ),
+        ("https://host/*.parquet", "may reach further: from_duckdb(connection, query=...)"),
         ("{folder}/sub/*", "no file matches {folder}/sub/*"),
         ("{folder}/zipped.csv.gz", "No magic bytes found"),
         ("{folder}/truncated.parquet", "No magic bytes found at end of file"),
@@ -685,6 +786,14 @@ def test_constructors_read_nothing_and_are_sources(tmp_path: Path) -> None:
         assert isinstance(source, SqlDataSource)
         assert isinstance(source.analyzer(), Analyzer)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("option", ["name", "date_column", "table", "query"])
+def test_names_are_text(option: str) -> None:
+    """Anything else is refused where it is written, by the name of the argument."""
+    with pytest.raises(ConfigurationError, match=f": {option} is text, not 5") as caught:
+        DataSource.from_duckdb("shop.duckdb", **{"table": "t", option: 5})  # type: ignore[arg-type]  # a slip
+    assert caught.value.culprit == 5
 
 
 @pytest.mark.parametrize("paths", [5, None, [5], [b"x"], {"a": 1}.values()])

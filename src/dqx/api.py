@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import logging
+import os
+import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from dqx import plugins
-from dqx.arguments import refuse_duration, refuse_key, sources_by_name
+from dqx.arguments import (
+    refuse_duration,
+    refuse_key,
+    refuse_label_tags,
+    refuse_name,
+    refuse_parts,
+    refuse_texts,
+    sources_by_name,
+)
 from dqx.common import (
     ConfigurationError,
     DQXError,
@@ -28,7 +38,7 @@ from dqx.common import (
 )
 from dqx.engine.collect import CheckProducer, Context, DecoratedCheck, check, check_name, collect
 from dqx.engine.evaluate import Evaluation
-from dqx.engine.plan import Plan, Symbol, make_plan
+from dqx.engine.plan import make_plan
 from dqx.engine.sweep import scan_datasets
 from dqx.engine.symbols import describe_symbols, scanned_values, stored_metrics
 from dqx.provider import MetricProvider
@@ -37,10 +47,12 @@ from dqx.telemetry import installed, tracing
 from dqx.telemetry.labels import DEFAULT_LABEL_TAGS, check_label_tags
 
 if TYPE_CHECKING:
+    from datetime import date
     from types import TracebackType
 
     from dqx.common import Analyzer, AssertionResult, StoredMetric, SymbolInfo
     from dqx.engine.assertion import Assertion
+    from dqx.engine.plan import Symbol
     from dqx.orm.records import SnapshotState
     from dqx.orm.repositories import MetricDB
     from dqx.plugins import PluginManager, ResultProcessor
@@ -95,26 +107,11 @@ class VerificationSuite:
         plugins_deny: Sequence[str] | None = None,
         plugins_timeout: float = 30.0,
     ) -> None:
-        if not isinstance(name, str) or not name.strip():
-            raise ConfigurationError("the name of a suite cannot be empty", name)
+        refuse_name(name)
         where = f"suite '{name.strip()}'"
-        if callable(checks) or isinstance(checks, str) or not isinstance(checks, Iterable):
-            raise ConfigurationError(f"{where}: checks come as a list, [one, two], not as {checks!r}", checks)
-        if not hasattr(db, "finish_run"):
-            raise ConfigurationError(
-                f"{where}: db is where results are kept, such as MetricDB('sqlite:///quality.db'), not {db!r}",
-                db,
-            )
-        if isinstance(label_tags, str):
-            raise ConfigurationError(
-                f"{where}: label_tags is a list of names, [{label_tags!r}], not {label_tags!r}", label_tags
-            )
-        if not isinstance(plugin_config, Mapping | None):
-            raise ConfigurationError(
-                f"{where}: plugin_config maps a plugin's name to its settings, such as "
-                f"{{'dqx_audit': {{'jsonl_file': 'audit.jsonl'}}}}; it is a {type(plugin_config).__name__}",
-                plugin_config,
-            )
+        refuse_parts(where, checks, db, plugin_config)
+        refuse_label_tags(where, label_tags)
+        refuse_texts(where, owner=owner, runbook_url=runbook_url)
         self._checks = tuple(checks)
         if not self._checks:
             raise ConfigurationError(f"{where} has no checks; it needs one at least")
@@ -135,6 +132,7 @@ class VerificationSuite:
         self._last_run: SuiteRun | None = None
         self._scanning: tuple[str, Analyzer] | None = None
         self._interrupted = False
+        self._process, self._turn = os.getpid(), threading.RLock()
         default_grace = max((every or timedelta()) / 4, _GRACE_MIN)
         self.info = SuiteInfo(
             name=self._name,
@@ -251,6 +249,8 @@ class VerificationSuite:
     ) -> SuiteRun:
         """Plan, scan each dataset once, evaluate, store, and hand the verdict to the plugins.
 
+        Threads that run the same suite take turns.
+
         Args:
             datasources: The data by name, or a list of sources that have names.
             key: The day that the run is about, and its tags.
@@ -265,12 +265,18 @@ class VerificationSuite:
                 was read.
             StoreError: When the store cannot be opened, or cannot take note that the run started.
         """
+        if self._process != os.getpid():  # a forked child: whoever had the turn is not here
+            self._process, self._turn = os.getpid(), threading.RLock()
+        with self._turn:
+            return self._run(sources_by_name(datasources), key, allow_future=allow_future)
+
+    def _run(self, sources: Mapping[str, SqlDataSource], key: ResultKey, *, allow_future: bool) -> SuiteRun:
         self._interrupted = False
-        sources = sources_by_name(datasources)
         started_at, started = _now(), time.perf_counter()
         refuse_key(key, started_at, allow_future=allow_future)
         assertions = self.assertions()
         plan = make_plan(assertions, sources)
+        lagged = plan.lagged(key)
         manager = self._get_plugin_manager()
 
         run_id = uuid.uuid4().hex
@@ -281,7 +287,7 @@ class VerificationSuite:
             manager.prepare(self._plugin_config)
             self._db.start_run(run_id, self.info, key, started_at)
             state = self._db.snapshot(self._name, self._labels(key), self._label_tags, key.yyyy_mm_dd)
-            history = self._history(plan, key)
+            history = self._history(lagged, key)
             deadline = started + self.info.timeout_s
             reports = scan_datasets(plan, sources, key, started_at, deadline, self._watch)
             values = {**history, **scanned_values(plan, reports)}
@@ -368,17 +374,12 @@ class VerificationSuite:
         if self._interrupted:
             raise KeyboardInterrupt
 
-    def _history(self, plan: Plan, key: ResultKey) -> dict[Symbol, ResultValue]:
-        """Return the lagged symbols that the store holds."""
-        wanted = {
-            (symbol.dataset, planned.spec.metric_id, key.lag(symbol.lag).yyyy_mm_dd): symbol
-            for symbol, planned in plan.symbols.items()
-            if symbol.lag
-        }
-        if not wanted:
-            return {}
-        found = self._db.history(self._name, key.tags, list(wanted))
-        return {wanted[place]: ResultValue.success(value) for place, value in found.items()}
+    def _history(
+        self, lagged: Mapping[tuple[str, str, date], Symbol], key: ResultKey
+    ) -> dict[Symbol, ResultValue]:
+        """Return those of the lagged symbols that the store holds."""
+        found = self._db.history(self._name, key.tags, list(lagged)) if lagged else {}
+        return {lagged[place]: ResultValue.success(value) for place, value in found.items()}
 
     def _store(
         self,

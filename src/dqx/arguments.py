@@ -8,6 +8,47 @@ from datetime import datetime, timedelta
 from dqx.common import ConfigurationError, ResultKey, SqlDataSource
 
 
+def refuse_name(name: object) -> None:
+    """Raise ConfigurationError for what cannot be a suite's name."""
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigurationError(f"the name of a suite is text that says what it checks, not {name!r}", name)
+
+
+def refuse_parts(where: str, checks: object, db: object, plugin_config: object) -> None:
+    """Raise ConfigurationError for what are no checks, no store, or no settings of plugins."""
+    if callable(checks) or isinstance(checks, str) or not isinstance(checks, Iterable):
+        raise ConfigurationError(f"{where}: checks come as a list, [one, two], not as {checks!r}", checks)
+    if not hasattr(db, "finish_run"):
+        raise ConfigurationError(
+            f"{where}: db is where results are kept, such as MetricDB('sqlite:///quality.db'), not {db!r}", db
+        )
+    if not isinstance(plugin_config, Mapping | None):
+        raise ConfigurationError(
+            f"{where}: plugin_config maps a plugin's name to its settings, such as "
+            f"{{'dqx_audit': {{'jsonl_file': 'audit.jsonl'}}}}; it is a {type(plugin_config).__name__}",
+            plugin_config,
+        )
+
+
+def refuse_label_tags(where: str, label_tags: object) -> None:
+    """Raise ConfigurationError for what is no list of names."""
+    if (
+        isinstance(label_tags, str)
+        or not isinstance(label_tags, Iterable)
+        or not all(isinstance(tag, str) for tag in label_tags)
+    ):
+        raise ConfigurationError(
+            f"{where}: label_tags is a list of names, such as ['env'], not {label_tags!r}", label_tags
+        )
+
+
+def refuse_texts(where: str, **texts: object) -> None:
+    """Raise ConfigurationError for what is neither text nor None."""
+    for option, text in texts.items():
+        if not isinstance(text, str | None):
+            raise ConfigurationError(f"{where}: {option} is text, not {text!r}", text)
+
+
 def sources_by_name(
     datasources: Mapping[str, SqlDataSource] | Sequence[SqlDataSource],
 ) -> dict[str, SqlDataSource]:

@@ -17,13 +17,14 @@ Bad data is a result, never an exception.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, TypeVar, get_args, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from dqx.engine.metrics import MetricSpec
 
@@ -134,7 +135,7 @@ class ResultKey:
         tags: Text to text, for example `{"env": "prod"}`.
 
     Raises:
-        ConfigurationError: When the date is not a date or a tag is not text.
+        ConfigurationError: When the date is not a date, or the tags are no mapping of text to text.
     """
 
     yyyy_mm_dd: date
@@ -147,14 +148,24 @@ class ResultKey:
                 "date.fromisoformat('2024-01-31') makes one",
                 self.yyyy_mm_dd,
             )
+        if not isinstance(self.tags, Mapping):
+            raise ConfigurationError(
+                f"tags are text to text, such as {{'env': 'prod'}}, not {self.tags!r}", self.tags
+            )
         for name, value in self.tags.items():
             if not isinstance(name, str) or not isinstance(value, str) or not name:
                 raise ConfigurationError(f"tag {name!r}={value!r}: names and values of tags are text", name)
         object.__setattr__(self, "tags", Tags(self.tags))
 
     def lag(self, days: int) -> ResultKey:
-        """Return the key `days` days earlier, with the same tags."""
-        return ResultKey(self.yyyy_mm_dd - timedelta(days=days), self.tags)
+        """Return the key `days` days earlier, with the same tags; raise ConfigurationError before the year 1."""
+        try:
+            return ResultKey(self.yyyy_mm_dd - timedelta(days=days), self.tags)
+        except OverflowError:
+            raise ConfigurationError(
+                f"{days} days before the key date {self.yyyy_mm_dd} there is no date; take a later one",
+                self.yyyy_mm_dd,
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +284,13 @@ class PluginOutcome:
     distribution: str | None = None
     required: bool = False
     timeout_s: float | None = None
+
+    @property
+    def why(self) -> str:
+        """Return why it did not end well, for people: the class of a stranger's exception, and its message."""
+        message = self.message or self.outcome
+        own = self.error_type in (None, message) or str(self.error_type).startswith("dqx.")
+        return message if own or self.outcome != "error" else f"{self.error_type}: {message}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
+from dqx.arguments import refuse_texts
 from dqx.common import ConfigurationError, did_you_mean
 from dqx.engine import sources
 from dqx.engine.expression import Expression, Metric, Operation, Spread, as_expression
 from dqx.engine.metrics import Literals, MetricKind, MetricSpec, is_finite, plain_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     import duckdb
@@ -44,6 +45,7 @@ class DataSource:
         date_column: str | None = None,
         trust_statistics: bool = True,
     ) -> None:
+        refuse_texts("a data source", name=name, date_column=date_column)
         self.name = name
         self.date_column = date_column
         self._open_reader = open_reader
@@ -60,6 +62,11 @@ class DataSource:
         cls, records: Iterable[Mapping[str, Any]], *, name: str | None = None, date_column: str | None = None
     ) -> DataSource:
         """Read dicts, one for each row; a key that a record lacks is NULL there. NaN is a number."""
+        if isinstance(records, str | Mapping) or not isinstance(records, Iterable):
+            raise ConfigurationError(
+                f"from_records takes a list of dicts, one for each row; found {type(records).__name__}",
+                records,
+            )
         rows = records if isinstance(records, list) else list(records)
         return cls(partial(sources.open_records, rows), name=name, date_column=date_column)
 
@@ -156,10 +163,11 @@ class DataSource:
         there when the time limit is over, as nothing can interrupt it.
 
         Raises:
-            ConfigurationError: Unless exactly one of `table` and `query` is given (none, for a relation).
+            ConfigurationError: Unless exactly one of `table` and `query` is given (none, for a relation), as text.
         """
         import duckdb
 
+        refuse_texts("from_duckdb", table=table, query=query)
         if isinstance(source, duckdb.DuckDBPyRelation):
             if table is not None or query is not None:
                 raise ConfigurationError("from_duckdb: a relation is read as it is, without table= or query=")

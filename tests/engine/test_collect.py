@@ -61,7 +61,11 @@ def test_assertions_come_in_the_order_in_which_they_are_written() -> None:
         "P1",
     )
     assert [str(metric) for metric in mean.metrics()] == ["average(price)", "maximum(price)"]
-    assert (known.check, known.dataset, known.render()) == ("plain", None, "null_count(id) == 0")
+    assert (known.check, known.dataset, known.render()) == (
+        "plain",
+        None,
+        "null_count(id, dataset=other) == 0",
+    )
 
 
 VALIDATORS: list[tuple[str, tuple[Any, ...], str]] = [
@@ -128,6 +132,11 @@ REFUSED: dict[str, tuple[Callable[[MetricProvider, Context], Any], str, object]]
     "lower case": (lambda mp, ctx: unnamed(mp, ctx).where(name="x", severity="p1"), "severity is 'p1'", "p1"),
     "owner": (lambda mp, ctx: unnamed(mp, ctx).where(name="x", owner=5), "owner is text, not 5", 5),
     "runbook": (lambda mp, ctx: unnamed(mp, ctx).where(name="x", runbook_url=5), "runbook_url is text", 5),
+    "tags that are no mapping": (
+        lambda mp, ctx: unnamed(mp, ctx).where(name="x", tags="env=prod"),
+        "tags are text to text, not 'env=prod'",
+        "env=prod",
+    ),
     "tags": (
         lambda mp, ctx: unnamed(mp, ctx).where(name="x", tags={"k": 1}),
         "tags are text to text, not {'k': 1}",
@@ -215,6 +224,33 @@ def test_what_is_no_check_is_refused(producer: Any) -> None:
     """A check is a function with a name."""
     with pytest.raises(ConfigurationError, match=r"a check is a function of \(mp, ctx\), not"):
         collected(producer)
+
+
+@pytest.mark.parametrize(
+    ("takes", "function"),
+    [
+        ("()", lambda: None),
+        ("(mp)", lambda mp: None),
+        ("(mp, ctx, day)", lambda mp, ctx, day: None),
+        ("(*, mp, ctx)", lambda *, mp, ctx: None),
+    ],
+    ids=["nothing", "one", "three", "by keyword alone"],
+)
+@pytest.mark.parametrize("decorate", [check(name="c"), lambda function: function], ids=["decorated", "plain"])
+def test_a_check_that_does_not_take_mp_and_ctx_is_refused(decorate: Any, takes: str, function: Any) -> None:
+    """Before anything is read, with what it takes."""
+    with pytest.raises(ConfigurationError, match=r"; a check is a function of \(mp, ctx\)") as caught:
+        collected(decorate(function))
+    assert f"' takes {takes}; " in str(caught.value)
+
+
+def test_a_check_may_take_more_that_has_a_default() -> None:
+    """It is called with two arguments, by position."""
+
+    def more(provider: MetricProvider, context: Context, days: int = 7, *rest: int) -> None:
+        context.assert_that(provider.num_rows()).where(name=f"{days} {rest}").is_positive()
+
+    assert [assertion.name for assertion in collected(more)] == ["7 ()"]
 
 
 @pytest.mark.parametrize("name", ["", "  ", None, 5])
@@ -312,6 +348,46 @@ def test_however_a_check_ends_it_is_its_own_error(error: BaseException, said: st
     first, second = collected(one, other)
     assert str(first.defect).startswith(said)
     assert (second.name, second.defect) == ("rows", None)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (lambda mp, _: mp.nul_count("a"), "has no attribute 'nul_count'; did you mean 'null_count'? (line "),
+        (lambda mp, _: mp.ext.stdev(mp.num_rows()), "'stdev'; did you mean 'stddev'? (line "),
+        (lambda mp, ctx: ctx.assert_that(mp.num_rows()).is_equal(5), "; did you mean 'is_eq'? (line "),
+        (lambda mp, _: mp.zzz(), "'zzz'; there are: approx_unique_count, average, count, count_values, "),
+        (lambda *_: [].null_count, "'list' object has no attribute 'null_count' (line "),
+    ],
+    ids=["metric", "over history", "validator", "none near", "of something else"],
+)
+def test_a_metric_or_validator_that_is_not_there_is_named_with_the_nearest(body: Any, said: str) -> None:
+    """As a column is; it is the commonest slip."""
+    (completes,) = collected(check(name="c")(body))
+    assert said in str(completes.defect)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            lambda mp, _: mp.sum("a", lagg=1),
+            "check 'Orders': sum takes no argument 'lagg'; did you mean 'lag'? (line ",
+        ),
+        (lambda mp, _: mp.num_rows() > 5, "check 'Orders': num_rows() has no value before the data is read"),
+        (
+            lambda mp, ctx: ctx.assert_that(mp.num_rows()).is_zero(),
+            "check 'Orders', the assertion on num_rows() has",
+        ),
+    ],
+    ids=["metric", "comparison", "assertion"],
+)
+def test_what_is_refused_inside_of_a_check_is_said_with_the_check(body: Any, said: str) -> None:
+    """Once; on a command line there is no traceback to look into."""
+    error = refusal(body)
+    assert str(error).startswith(said)
+    assert str(error).count("check 'Orders'") == 1
+    assert error.culprit is not None
 
 
 def test_a_check_that_raises_may_use_a_name_twice_or_ours() -> None:

@@ -90,16 +90,25 @@ class Frame:
 class Broken(dict[str, object]):
     """A record that cannot be read."""
 
+    error: Exception = LookupError("the record was freed")
+
     def get(self, *_: object) -> object:
         """Raise what it likes."""
-        raise LookupError("the record was freed")
+        raise self.error
+
+
+class Late(Broken):
+    """A record that is somewhere else."""
+
+    error = TimeoutError("the record did not come")
 
 
 @pytest.mark.parametrize(
     ("source", "told"),
     [
         (DataSource.from_records([Broken(a=1)]), "the record was freed"),
-        (DataSource.from_records([7]), "not iterable"),  # no record at all
+        (DataSource.from_records([Late(a=1)]), "the record did not come"),
+        (DataSource.from_records([7]), "record 0 is no dict, but of type int"),
         (DataSource.from_arrow(Frame()), ""),
         (DataSource.from_arrow(object()), ""),
         (DataSource.from_parquet("half a pair \ud800.parquet"), "half a pair"),

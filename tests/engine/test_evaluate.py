@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.naming import plain_id
 
 from dqx.common import AssertionResult, ResultKey, ResultValue, ScanError
 from dqx.engine.collect import check, collect
@@ -256,6 +257,22 @@ def test_a_failure_says_what_was_found_and_what_was_allowed() -> None:
     assert result.reason == "sum(a) / sum(b) is 0.125, which is not < 0.05"
     assert result.expression == "sum(a) / sum(b) < 0.05"
     assert result.metric == "sum(a) / sum(b)"
+
+
+@pytest.mark.parametrize(
+    ("validator", "bounds", "allowed"),
+    [
+        ("is_eq", (B,), "== sum(b) (2)"),
+        ("is_eq", (B, 0.5), "== sum(b) ± 0.5 (1.5 to 2.5)"),
+        ("is_leq", (B / 4,), "<= sum(b) / 4 (0.5)"),
+        ("is_between", (0, B), "between 0 and sum(b) (0 to 2)"),
+        ("is_between", (B, B), "between sum(b) and sum(b) (2)"),
+    ],
+    ids=plain_id,
+)
+def test_a_failure_says_what_a_bound_came_to(validator: str, bounds: tuple[Any, ...], allowed: str) -> None:
+    """A bound that is an expression alone tells nobody what was allowed."""
+    assert decided(A, validator, *bounds, a=8, b=2).reason == f"sum(a) is 8, which is not {allowed}"
 
 
 def test_a_result_carries_where_it_is_from() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum
@@ -72,6 +74,11 @@ PRINTED: list[tuple[Expression, str]] = [
     (mp.ext.week_over_week(A / B), "sum(a) / sum(b) / (sum(a, lag=7) / sum(b, lag=7))"),
     (mp.ext.stddev(A, 1, 7), "stddev(sum(a), offset=1, n=7)"),
     (mp.ext.day_over_day(mp.sum("a", lag=2)), "sum(a, lag=2) / sum(a, lag=3)"),
+    (
+        mp.num_rows(dataset="orders") - mp.num_rows(dataset="b c", lag=1),
+        'num_rows(dataset=orders) - num_rows(dataset="b c", lag=1)',
+    ),
+    (mp.ext.stddev(mp.sum("a", dataset="orders")), "stddev(sum(a, dataset=orders), offset=1, n=7)"),
     (mp.ext.day_over_day(mp.ext.stddev(A)), "stddev(sum(a), offset=1, n=7) / stddev(sum(a), offset=2, n=7)"),
 ]
 
@@ -357,6 +364,28 @@ def test_other_things_are_no_operands(value: Any) -> None:
     """Text, booleans, None and lists are refused where the expression is written."""
     with pytest.raises(ConfigurationError, match="made of metrics, numbers and dates"):
         A + value
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, -(10**5_000), Decimal("1e999999999"), Decimal("1e-400")], ids=type
+)
+def test_numbers_of_many_digits_are_refused(value: Any) -> None:
+    """Python does not print them, nor would anybody read them."""
+    with pytest.raises(
+        ConfigurationError, match="a number in an expression has at most 400 digits"
+    ) as caught:
+        A * value
+    assert caught.value.culprit is value
+    assert as_expression(10**399).render() == "1" + "0" * 399
+
+
+def test_an_expression_may_be_as_long_as_a_table_is_wide() -> None:
+    """Thousands of columns are added up and looked back to, though Python's calls are not nested as deep."""
+    total = functools.reduce(operator.add, [A] * 5_000) - 5 * B
+    assert total.evaluate(of(a=2, b=3)) == 9_985
+    assert len(list(total.metrics())) == 5_001
+    assert str(total).endswith("+ sum(a) - 5 * sum(b)")
+    assert str(total.shift(1)).count("sum(a, lag=1)") == 5_000
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,12 @@ def test_equal_hashes_are_looked_at_again_and_counted() -> None:
         (mp.duplicate_count(["a", "nope"]), "has no column 'nope'"),
         (mp.first("a", "nope"), "has no column 'nope'"),
         (mp.sum("t"), "sum does not fit column 't' of dataset 't', which is VARCHAR; it takes numbers"),
-        (mp.minimum("t"), "minimum does not fit column 't' .* min_length and max_length measure text"),
+        (
+            mp.minimum("t"),
+            "minimum does not fit column 't' .*; it takes numbers, dates and timestamps; min_length",
+        ),
+        (mp.sum("t"), r"; where NA in a CSV file means missing: from_csv\(..., nullstr=\['', 'NA'\]\)$"),
+        (mp.sum("d"), "which is DATE; it takes numbers; count_values counts booleans and text$"),
         (mp.first("t", "a"), "first does not fit column 't'.*a metric is a number, a date or a timestamp"),
         (mp.max_length("a"), "max_length does not fit column 'a' .* which is BIGINT; it takes text"),
         (mp.pattern_count("a", "x"), "pattern_count does not fit column 'a'"),

@@ -120,8 +120,14 @@ ABSENT = "which the run does not have"
         ),
         (None, TWO, TWO, "datasets=.* with one name in the check", "num_rows()"),
         (None, [], [], r"in particular \(none\)", "num_rows()"),
-        ("order", TWO, [], f"needs dataset 'order', {ABSENT}; did you mean 'orders'?", "order"),
-        (None, ["orders"], ["flights"], f"needs dataset 'flights', {ABSENT}; there are: orders", "flights"),
+        ("order", TWO, [], f"needs dataset 'order', {ABSENT}; .*; did you mean 'orders'?", "order"),
+        (
+            None,
+            ["orders"],
+            ["flights"],
+            f"needs dataset 'flights', {ABSENT}; .*; there are: orders",
+            "flights",
+        ),
         ("x", [], [], f"needs dataset 'x', {ABSENT}", "x"),
     ],
 )

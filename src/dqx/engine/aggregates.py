@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from dqx.common import ScanError, Value, ValueSource, as_utc
+from dqx.engine.answers import finite_value, moment_value, typed_value
 from dqx.engine.binding import bind
-from dqx.engine.columns import MOMENTS, NUMBERS, Column, Columns, Family
-from dqx.engine.metrics import is_finite
+from dqx.engine.columns import MOMENTS, NUMBERS, Column, Columns
 from dqx.engine.user_sql import PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from decimal import Decimal
 
     from dqx.engine.metrics import MetricKind, MetricSpec
     from dqx.engine.statistics import FileStatistics
     from dqx.engine.user_sql import Parser
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # A bitmap costs one bit for each integer between the bounds, in every thread: 32 MiB at this limit.
 _BITMAP_BITS_MAX = 1 << 28
@@ -130,13 +128,15 @@ class Compiler:
 
     def _make_sum(self, spec: MetricSpec, condition: str | None) -> Computation:
         column = self._number(spec)
-        return Computation((_aggregate("sum", column.sql, condition),), lambda total: _number(spec, total))
+        return Computation(
+            (_aggregate("sum", column.sql, condition),), lambda total: finite_value(spec, total)
+        )
 
     def _make_average(self, spec: MetricSpec, condition: str | None) -> Computation:
         column = self._number(spec)
 
         def finish(total: float | Decimal | None, n: int) -> Value:
-            known = _number(spec, total)
+            known = finite_value(spec, total)
             return known / n if isinstance(known, float) else float(Fraction(known) / n)
 
         # Sum and count, which are what the engine's mean is made of, and are wanted elsewhere as well.
@@ -144,7 +144,10 @@ class Compiler:
 
     def _make_extreme(self, spec: MetricSpec, condition: str | None) -> Computation:
         column = self.columns.require(
-            spec.columns[0], NUMBERS | MOMENTS, spec.kind, "min_length and max_length measure text"
+            spec.columns[0],
+            NUMBERS | MOMENTS,
+            spec.kind,
+            "it takes numbers, dates and timestamps; min_length and max_length measure text",
         )
         function = "min" if spec.kind == "minimum" else "max"
         # A caller's connection may answer from a Parquet file's statistics, which leave NaN out, unless something is
@@ -163,7 +166,7 @@ class Compiler:
         column = self._number(spec)
 
         def finish(variance: float | None) -> Value:
-            value = _number(spec, variance, "fewer than two values")
+            value = finite_value(spec, variance, "fewer than two values")
             return math.sqrt(value) if spec.kind == "stddev" else value
 
         plain = _aggregate("var_samp", column.sql, condition)
@@ -185,7 +188,9 @@ class Compiler:
             # NaN is larger than any number; early releases sort it anywhere.
             number = f"CASE WHEN isnan({column.sql}) THEN CAST('inf' AS DOUBLE) ELSE {number} END"
         kept = _kept(number, condition)
-        return Computation((Aggregate(f"quantile_cont({kept}, {q!r})"),), lambda value: _number(spec, value))
+        return Computation(
+            (Aggregate(f"quantile_cont({kept}, {q!r})"),), lambda value: finite_value(spec, value)
+        )
 
     def _make_unique_count(self, spec: MetricSpec, condition: str | None) -> Computation:
         column = self._comparable(spec.columns[0], spec)
@@ -227,7 +232,8 @@ class Compiler:
         candidates = (bind(column, value, spec.kind) for value in spec.values)
         bound = tuple(value for value in candidates if value is not None)
         subject = f"CAST({column.sql} AS VARCHAR)" if column.type.startswith("ENUM") else column.sql
-        place = f"CAST({PLACE} AS {column.type})" if column.family in NUMBERS else PLACE
+        typed = column.family in NUMBERS or column.type == "TIMESTAMPTZ_NS"
+        place = f"CAST({PLACE} AS {column.type})" if typed else PLACE
         if not bound:
             member = f"{subject} <> {subject}"  # false, but NULL where the column is
         elif column.family == "text" and len(bound) <= _COMPARISONS_MAX:
@@ -247,7 +253,8 @@ class Compiler:
         column = self._text(spec)
         function = "min" if spec.kind == "min_length" else "max"
         return Computation(
-            (_aggregate(function, f"length({column.sql})", condition),), lambda value: _number(spec, value)
+            (_aggregate(function, f"length({column.sql})", condition),),
+            lambda value: finite_value(spec, value),
         )
 
     def _make_freshness(self, spec: MetricSpec, condition: str | None) -> Computation:
@@ -266,7 +273,7 @@ class Compiler:
         sql = self.parser.aggregate(spec.sql, spec.where)
         # Its type is not known before it runs, and as text every value comes out exactly, a zoned timestamp too.
         typed = Aggregate(f"[typeof({sql}), CAST({sql} AS VARCHAR)]")
-        return Computation((typed,), lambda pair: _read(spec, *pair))
+        return Computation((typed,), lambda pair: typed_value(spec, *pair))
 
     def _number(self, spec: MetricSpec) -> Column:
         advice = "it takes numbers; count_values counts booleans and text"
@@ -305,8 +312,13 @@ class Compiler:
         if column.family in MOMENTS:
             # As microseconds: a zoned timestamp can only be fetched with a time zone package installed, and an
             # infinite date would come as the last day of the calendar.
-            return Computation((Aggregate(f"epoch_us({sql})"),), lambda us: _moment(spec, us, column.family))
-        return Computation((Aggregate(sql),), lambda value: _number(spec, value))
+            # Nanoseconds are cut, not rounded: the last one of a day is not of the next.
+            unit, per_us = ("ns", 1_000) if column.type.endswith("_NS") else ("us", 1)
+            return Computation(
+                (Aggregate(f"epoch_{unit}({sql})"),),
+                lambda n: moment_value(spec, n and n // per_us, column.family),
+            )
+        return Computation((Aggregate(sql),), lambda value: finite_value(spec, value))
 
 
 def _rows_of(function: str, sql: str, condition: str | None) -> str:
@@ -331,50 +343,6 @@ def _count_rows(condition: str | None) -> Aggregate:
 
 def _count(sql: str, condition: str | None) -> Aggregate:
     return _aggregate("count", sql, condition)
-
-
-def _number(spec: MetricSpec, value: Any, absent: str = "no rows, or NULL in all of them") -> Any:
-    """Return a finite value; raise ScanError that says why there is none."""
-    if value is None:
-        raise ScanError(f"{spec.render()} has no value: {absent}")
-    if not is_finite(value):
-        raise ScanError(f"{spec.render()} is {value}, where a finite number was needed")
-    return value
-
-
-def _moment(spec: MetricSpec, us: int | None, family: Family) -> date:
-    """Return a date or a timestamp from microseconds since 1970."""
-    try:
-        moment = _EPOCH + timedelta(
-            microseconds=_number(spec, us, "no rows, NULL in all of them, or an infinite one")
-        )
-    except OverflowError:
-        raise ScanError(f"{spec.render()} is outside of the years 1 to 9999") from None
-    if family == "date":
-        return moment.date()
-    return moment if family == "timestamptz" else moment.replace(tzinfo=None)
-
-
-def _read(spec: MetricSpec, type_: str, text: str | None) -> Value:
-    """Return a value from the engine's name of its type and its text."""
-    text = _number(spec, text)
-    family = Column("", type_).family
-    if family == "boolean":
-        return int(text == "true")
-    if family == "integer":
-        return int(text)
-    if family in NUMBERS:
-        number: Value = _number(spec, float(text) if family == "float" else Decimal(text))
-        return number
-    if family not in MOMENTS:
-        raise ScanError(f"{spec.render()} gave {type_}, where a number or a moment was needed")
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ScanError(f"{spec.render()} is {text}, outside of the years 1 to 9999") from None
-    if family == "date":
-        return moment.date()
-    return as_utc(moment) if family == "timestamptz" else moment
 
 
 _BUILDERS: dict[MetricKind, Callable[[Compiler, MetricSpec, str | None], Computation]] = {

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from dqx.common import DEFAULT_SEVERITY, ConfigurationError, DQXError, Tags, Value, check_severity
+from dqx.common import (
+    DEFAULT_SEVERITY,
+    ConfigurationError,
+    DQXError,
+    Tags,
+    Value,
+    check_severity,
+    did_you_mean,
+)
 from dqx.engine.assertion import Assertion, Comparison, Validator
 from dqx.engine.expression import Constant, Expression, as_expression
 from dqx.telemetry.redaction import MAX_REASON, redact_exception
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from dqx.common import Severity
     from dqx.orm.repositories import MetricDB
@@ -156,8 +166,10 @@ class AssertionDraft:
         for option, value in (("owner", owner), ("runbook_url", runbook_url)):
             if value is not None and not isinstance(value, str):
                 raise ConfigurationError(f"{where}: {option} is text, not {value!r}", value)
-        given = {} if tags is None else dict(tags)
-        if not all(isinstance(part, str) for pair in given.items() for part in pair):
+        given = {} if tags is None else tags
+        if not isinstance(given, Mapping) or not all(
+            isinstance(part, str) for pair in given.items() for part in pair
+        ):
             raise ConfigurationError(f"{where}: tags are text to text, not {tags!r}", tags)
         self._owner, self._runbook_url, self._tags = owner, runbook_url, Tags(given)
         return self
@@ -283,6 +295,11 @@ def collect(checks: Sequence[CheckProducer], mp: MetricProvider, suite: str, db:
         process = os.getpid()
         try:
             producer(mp, context)
+        except ConfigurationError as error:
+            if str(error).startswith(f"check '{name}'"):
+                raise
+            # A metric that is refused knows neither its check nor its line.
+            raise ConfigurationError(f"check '{name}': {error}{_at(error)}", error.culprit) from error
         except DQXError:
             raise
         except (Exception, SystemExit) as error:
@@ -306,6 +323,25 @@ def check_name(producer: CheckProducer) -> str:
     name = getattr(producer, "name", None) or getattr(producer, "__name__", None)
     if not callable(producer) or not isinstance(name, str):
         raise ConfigurationError(f"a check is a function of (mp, ctx), not {producer!r}", producer)
+    function = getattr(producer, "function", producer)
+    # To call one runs nothing of it, so it would assert nothing, and nobody would know.
+    if (
+        inspect.iscoroutinefunction(function)
+        or inspect.isgeneratorfunction(function)
+        or inspect.isasyncgenfunction(function)
+    ):
+        raise ConfigurationError(
+            f"check '{name}' is asynchronous or a generator; it only says what to assert, so write a plain `def`",
+            name,
+        )
+    with suppress(ValueError):  # of some functions in C the signature is not known
+        signature = inspect.signature(function)
+        try:
+            signature.bind(None, None)
+        except TypeError:
+            raise ConfigurationError(
+                f"check '{name}' takes {signature}; a check is a function of (mp, ctx)", name
+            ) from None
     return name
 
 
@@ -323,12 +359,16 @@ def _unique(context: Context) -> list[Assertion]:
     return context._assertions
 
 
-def _defective(context: Context, error: Exception | SystemExit) -> list[Assertion]:
+def _at(error: BaseException) -> str:
+    """Return the check's own last line, whatever library it called there: ` (line 7 of checks.py)`."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(_OURS)]
-    # The check's own last line, whatever library it called there.
     line = next((f for f in reversed(frames) if f.filename == frames[0].filename), None)
-    at = f" (line {line.lineno} of {line.filename})" if line else ""
-    defect = f"the check raised {type(error).__name__}: {redact_exception(error, MAX_REASON)}{at}"
+    return f" (line {line.lineno} of {line.filename})" if line else ""
+
+
+def _defective(context: Context, error: Exception | SystemExit) -> list[Assertion]:
+    said = f"{redact_exception(error, MAX_REASON)}{_nearest(error)}{_at(error)}"
+    defect = f"the check raised {type(error).__name__}: {said}"
     ended = [a if a.validator is None else replace(a, defect=defect) for a in context._assertions]
     begun = [d._assertion(None, defect) for d in context._drafts if d._name is not None and not d._ended]
     unique = {a.name: a for a in (*ended, *begun) if a.defect is not None and a.name != COMPLETES}
@@ -338,6 +378,13 @@ def _defective(context: Context, error: Exception | SystemExit) -> list[Assertio
         *unique.values(),
         Assertion(context.check, COMPLETES, "P0", None, None, None, defect=defect),
     ]
+
+
+def _nearest(error: BaseException) -> str:
+    """Return the metric or validator that was meant, after a name that `mp` or an assertion does not have."""
+    if isinstance(error, AttributeError) and error.name and type(error.obj).__module__.startswith("dqx."):
+        return did_you_mean(error.name, [name for name in dir(error.obj) if not name.startswith("_")])
+    return ""
 
 
 def _reversed(low: Expression, high: Expression | None) -> bool:

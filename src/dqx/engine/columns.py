@@ -29,7 +29,7 @@ _FAMILIES: dict[str, Family] = {
     "ENUM": "text",
     "DATE": "date",
     **dict.fromkeys(("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"), "timestamp"),
-    "TIMESTAMP WITH TIME ZONE": "timestamptz",
+    **dict.fromkeys(("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"), "timestamptz"),
     # A column of a data frame in which all is missing: it can be whatever is wanted of it.
     **dict.fromkeys(("NULL", '"NULL"'), "untyped"),
 }
@@ -117,9 +117,12 @@ class Columns:
         if column.family == "untyped":
             return Column(name, next(t for f, t in _TAKEN_FOR.items() if f in families), cast=True)
         if column.family not in families:
+            # The commonest way to text where numbers were meant.
+            marks = column.family == "text" and "float" in families
             raise ScanError(
                 f"{purpose} does not fit column {column.name!r} of dataset '{self.dataset}', "
-                f"which is {column.type}; {advice}",
+                f"which is {column.type}; {advice}"
+                + ("; where NA in a CSV file means missing: from_csv(..., nullstr=['', 'NA'])" * marks),
                 self.dataset,
             )
         return column

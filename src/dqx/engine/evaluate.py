@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dqx.common import AssertionResult, FrozenDict, Tags
 from dqx.engine.arithmetic import EvaluationError, settle
-from dqx.engine.expression import NoHistoryError
+from dqx.engine.expression import Constant, NoHistoryError
 from dqx.engine.metrics import render_value
 from dqx.engine.plan import Symbol
 
@@ -107,6 +107,9 @@ class Evaluation:
         except EvaluationError as error:
             return "ERROR", str(error), value, thresholds
         shown = f"{actual.render()} is {render_value(value)}, which is not {validator.render()}"
+        if not all(isinstance(bound, Constant) for bound in validator.expressions()):
+            # What a bound came to, once where both are one.
+            shown += f" ({' to '.join(dict.fromkeys(map(render_value, thresholds.values())))})"
         return "FAILURE", shown, value, thresholds
 
     def _symbol(self, assertion: Assertion, metric: Metric) -> Symbol:

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from dqx.engine.arithmetic import Number, Operand
 
 
+_DIGITS_MAX = 400
+"""As many as are computed with; Python prints integers of up to 4,300."""
+
+
 class NoHistoryError(Exception):
     """The store does not hold a value that an expression looks back to; the text says which."""
 
@@ -133,8 +137,8 @@ class Metric(Expression):
         return lookup(self)
 
     def render(self, *, redacted: bool = False) -> str:
-        """Return `sum(distance, lag=1)`."""
-        return self.spec.render(redacted=redacted, lag=self.lag)
+        """Return `sum(distance, lag=1)`; with a dataset that was written, `num_rows(dataset=orders)`."""
+        return self.spec.render(redacted=redacted, dataset=self.dataset, lag=self.lag)
 
     def shift(self, days: int) -> Metric:
         """Return the same metric `days` days earlier."""
@@ -225,14 +229,32 @@ class Operation(Expression):
         """Return how tightly the operator binds."""
         return _PRECEDENCE[self.symbol]
 
+    def _chain(self) -> tuple[Expression, list[Operation]]:
+        """Return the leftmost operand, and the operations from it to this one.
+
+        A sum over a thousand columns is nested as deep, and Python's calls are not.
+        """
+        operations = [self]
+        while isinstance(first := operations[-1].left, Operation):
+            operations.append(first)
+        return first, operations[::-1]
+
     def metrics(self) -> Iterator[Metric]:
         """Yield the left side's, then the right side's."""
-        yield from self.left.metrics()
-        yield from self.right.metrics()
+        first, operations = self._chain()
+        yield from first.metrics()
+        for operation in operations:
+            yield from operation.right.metrics()
 
     def evaluate(self, lookup: Callable[[Metric], Value]) -> Operand:
         """Compute both sides, then the operation."""
-        left, right = self.left.evaluate(lookup), self.right.evaluate(lookup)
+        first, operations = self._chain()
+        value = first.evaluate(lookup)
+        for operation in operations:
+            value = operation._applied(value, operation.right.evaluate(lookup))
+        return value
+
+    def _applied(self, left: Operand, right: Operand) -> Operand:
         if isinstance(left, date) or isinstance(right, date):
             return self._moments(left, right)
         try:
@@ -251,13 +273,23 @@ class Operation(Expression):
 
     def render(self, *, redacted: bool = False) -> str:
         """Return `left + right`, with parentheses where they are needed."""
-        binds = self.precedence
-        right_binds = binds + 1 if self.symbol in "-/" else binds
-        return f"{_enclosed(self.left, binds, redacted)} {self.symbol} {_enclosed(self.right, right_binds, redacted)}"
+        first, operations = self._chain()
+        text, precedence = first.render(redacted=redacted), first.precedence
+        for operation in operations:
+            binds = operation.precedence
+            right = _enclosed(operation.right, binds + 1 if operation.symbol in "-/" else binds, redacted)
+            text = f"{f'({text})' if precedence < binds else text} {operation.symbol} {right}"
+            precedence = binds
+        return text
 
     def shift(self, days: int) -> Operation:
         """Shift both sides."""
-        return Operation(self.symbol, self.left.shift(days), self.right.shift(days))
+        first, operations = self._chain()
+        shifted = first.shift(days)
+        for operation in operations:
+            shifted = Operation(operation.symbol, shifted, operation.right.shift(days))
+        assert isinstance(shifted, Operation)
+        return shifted
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -320,7 +352,15 @@ def as_expression(value: object) -> Expression:
         )
     if not is_finite(plain):
         raise ConfigurationError(f"{value!r} cannot be compared with; a bound is a finite number", value)
+    if isinstance(plain, (int, Decimal)) and not _is_written_out(plain):
+        raise ConfigurationError(f"a number in an expression has at most {_DIGITS_MAX} digits", value)
     return Constant(plain)
+
+
+def _is_written_out(number: int | Decimal) -> bool:
+    """Tell whether a number is short enough to be printed, and to be computed with exactly."""
+    _, digits, exponent = Decimal(number).as_tuple()
+    return len(digits) + abs(int(exponent)) <= _DIGITS_MAX
 
 
 def _enclosed(part: Expression, binds: int, redacted: bool) -> str:

@@ -94,16 +94,19 @@ class MetricSpec:
         """Return the identity in 32 hexadecimal digits, the same in every process and release."""
         return hashlib.sha256(self.identity.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
-    def render(self, *, redacted: bool = False, lag: int = 0) -> str:
+    def render(self, *, redacted: bool = False, dataset: str | None = None, lag: int = 0) -> str:
         """Return the metric as a person would write it.
 
         Args:
             redacted: Print every text value as `?` and every piece of the user's SQL as `<sql>`.
+            dataset: What it is of, where that is to be said.
             lag: Days between the key date and the value's own date.
         """
         arguments = self._redacted_arguments if redacted else self._arguments
+        if dataset is not None:
+            arguments += f"{arguments and ', '}dataset={render_name(dataset)}"
         if lag:
-            arguments += f", lag={lag}" if arguments else f"lag={lag}"
+            arguments += f"{arguments and ', '}lag={lag}"
         return f"{self.kind}({arguments})"
 
     def _written(self, *, redacted: bool) -> str:
@@ -143,6 +146,9 @@ def plain_value(value: object) -> object:
         return int(value)
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Rational):
         return float(value)
+    if getattr(value, "shape", None) == ():  # numpy's boolean and moment are none of the above
+        plain = value.item()  # type: ignore[attr-defined]  # what has a shape has it
+        return plain if isinstance(plain, (bool, date)) else value
     return value
 
 

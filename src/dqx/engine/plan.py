@@ -9,7 +9,9 @@ from dqx.common import ConfigurationError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from datetime import date
 
+    from dqx.common import ResultKey
     from dqx.engine.assertion import Assertion
     from dqx.engine.expression import Metric
     from dqx.engine.metrics import MetricSpec
@@ -44,6 +46,18 @@ class Plan:
     symbols: Mapping[Symbol, SymbolPlan]
     scans: Mapping[str, Sequence[MetricSpec]]
 
+    def lagged(self, key: ResultKey) -> dict[tuple[str, str, date], Symbol]:
+        """Return the symbols of days before, each by what history keeps it under: dataset, metric id and day.
+
+        Raises:
+            ConfigurationError: When one looks back to before the year 1.
+        """
+        return {
+            (symbol.dataset, planned.spec.metric_id, key.lag(symbol.lag).yyyy_mm_dd): symbol
+            for symbol, planned in self.symbols.items()
+            if symbol.lag
+        }
+
 
 def make_plan(assertions: Sequence[Assertion], datasets: Collection[str]) -> Plan:
     """Return the plan of a run over `datasets`.
@@ -72,7 +86,7 @@ def make_plan(assertions: Sequence[Assertion], datasets: Collection[str]) -> Pla
 def _no_dataset(
     assertion: Assertion, metric: Metric, dataset: str | None, datasets: Collection[str]
 ) -> ConfigurationError:
-    where = f"check '{assertion.check}', assertion '{assertion.name}': {metric}"
+    where = f"check '{assertion.check}', assertion '{assertion.name}': {metric.spec.render(lag=metric.lag)}"
     if dataset is None:
         return ConfigurationError(
             f"{where} is of none of the run's datasets in particular ({', '.join(sorted(datasets)) or 'none'}); "
@@ -80,7 +94,7 @@ def _no_dataset(
             str(metric),
         )
     return ConfigurationError(
-        f"{where} needs dataset '{dataset}', which the run does not have"
-        f"{did_you_mean(dataset, datasets)}; give it to run(...), or name it with --data {dataset}=...",
+        f"{where} needs dataset '{dataset}', which the run does not have; give it to run(...), or name it with "
+        f"--data {dataset}=...{did_you_mean(dataset, datasets)}",
         dataset,
     )

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
+from dqx.common import ScanError
 from dqx.engine.columns import Column
 from dqx.engine.foreign import foreign_code
 from dqx.engine.user_sql import fill
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     import duckdb
 
     from dqx.engine.aggregates import Aggregate
+
+
+class OutOfTimeError(ScanError):
+    """The time limit of a scan is over. A TimeoutError is what a caller's own files and streams may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ class RelationReader:
         threading.Thread(target=fetch, name="dqx-relation", daemon=True).start()
         self._interrupted.wait()
         if not answer:
-            raise TimeoutError
+            raise OutOfTimeError("the time limit is over")
         self._interrupted.clear()
         if isinstance(answer[0], BaseException):
             raise answer[0]

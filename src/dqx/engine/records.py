@@ -48,6 +48,13 @@ def column_of(name: str, values: Sequence[Any]) -> RecordColumn:
     Raises:
         ScanError: When its values are of no type that the engine has, or of several that do not go together.
     """
+    try:
+        return _column_of(name, values)
+    except OverflowError as error:
+        raise ScanError(f"column {name!r} of the records holds a value that is too large: {error}") from None
+
+
+def _column_of(name: str, values: Sequence[Any]) -> RecordColumn:
     plain = [_plain(value) for value in values]
     kinds = set(map(type, plain)) - {type(None)}
     if not kinds:

@@ -14,7 +14,7 @@ from dqx.engine.aggregates import Aggregate, Compiler, Computation, UnsettledErr
 from dqx.engine.columns import MOMENTS, Columns
 from dqx.engine.culprit import Reads
 from dqx.engine.foreign import foreign_code, reason_of, refuse_interruption
-from dqx.engine.reader import RowFilter, query_text
+from dqx.engine.reader import OutOfTimeError, RowFilter, query_text
 from dqx.engine.statistics import FileStatistics, read_statistics
 from dqx.engine.user_sql import PLACE, Parser, public_text
 
@@ -199,11 +199,16 @@ def _day_filter(columns: Columns, name: str, day: date) -> RowFilter:
         f'from_duckdb(query="SELECT * REPLACE (CAST({name} AS TIMESTAMP) AS {name}) FROM ...")',
     )
     start: date = day
-    end: date = day + timedelta(days=1)
+    try:
+        end: date = day + timedelta(days=1)
+    except OverflowError:
+        raise ScanError(f"the rows of {day}, the last day that there is, cannot be told") from None
     if column.family != "date":
         zone = UTC if column.family == "timestamptz" else None
         start, end = (datetime.combine(d, midnight(), tzinfo=zone) for d in (start, end))
-    return RowFilter(f"{column.sql} >= {PLACE} AND {column.sql} < {PLACE}", (start, end))
+    # Nanoseconds reach from 1677 to 2262, and no row is of a day outside of that.
+    place = f"TRY_CAST({PLACE} AS {column.type})" if column.type.endswith("_NS") else PLACE
+    return RowFilter(f"{column.sql} >= {place} AND {column.sql} < {place}", (start, end))
 
 
 def _newest(values: dict[MetricSpec, ResultValue], now: datetime) -> datetime | None:
@@ -234,7 +239,7 @@ def _time_limit(reader: Reader, timeout_s: float) -> Iterator[None]:
         yield
     except Exception:
         if expired.is_set():
-            raise TimeoutError from None
+            raise OutOfTimeError("the time limit is over") from None
         raise
     finally:
         done.set()
@@ -253,16 +258,16 @@ def _as_scan_error(request: ScanRequest) -> Iterator[None]:
     where = f"dataset '{request.dataset}' could not be read"
     try:
         yield
+    except OutOfTimeError as error:
+        raise ScanError(
+            f"{where}: {error}, of which {round(request.timeout_s, 1):g} s were left for it "
+            "(the suite's timeout=, or --timeout)",
+            request.dataset,
+        ) from None
     except ScanError as error:
         if error.dataset:
             raise
         raise ScanError(f"{where}: {error}", request.dataset) from error.__cause__
-    except TimeoutError:
-        raise ScanError(
-            f"{where}: the time limit is over, of which {round(request.timeout_s, 1):g} s were left for it "
-            "(the suite's timeout=, or --timeout)",
-            request.dataset,
-        ) from None
     except (duckdb.Error, OSError) as error:
         raise ScanError(f"{where}: {reason_of(error)}", request.dataset) from error
     except RuntimeError as error:

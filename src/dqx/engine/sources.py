@@ -7,7 +7,9 @@ then access to anything outside is switched off and the configuration locked.
 from __future__ import annotations
 
 import glob
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager, suppress
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from dqx.engine.reader import ConnectionReader, RelationReader, quote
 from dqx.engine.records import column_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     import duckdb
 
@@ -70,6 +72,11 @@ def open_relation(relation: duckdb.DuckDBPyRelation) -> Iterator[RelationReader]
 @contextmanager
 def open_frame(frame: object, *, nan_is_missing: bool) -> Iterator[ConnectionReader]:
     """Open a data frame or an Arrow table in memory, without a copy."""
+    if frame is None or isinstance(frame, (str, PathLike, Mapping, Sequence)):
+        raise ScanError(
+            f"what was given is of type {type(frame).__name__}, and no data frame; from_records takes dicts, "
+            "from_csv and from_parquet take paths"
+        )
     match getattr(frame, "shape", None):
         case (int(rows), 0):
             with _open_columnless(rows) as columnless:
@@ -89,6 +96,9 @@ def open_frame(frame: object, *, nan_is_missing: bool) -> Iterator[ConnectionRea
 @contextmanager
 def open_records(records: Sequence[Mapping[str, Any]]) -> Iterator[ConnectionReader]:
     """Open a list of dicts: a column for each key, NULL where a record lacks it."""
+    odd = next((n for n, record in enumerate(records) if not isinstance(record, Mapping)), None)
+    if odd is not None:
+        raise ScanError(f"record {odd} is no dict, but of type {type(records[odd]).__name__}")
     # A column without a name cannot be asked for, and is none to the engine.
     names = [name for name in dict.fromkeys(name for record in records for name in record) if str(name)]
     if not names:
@@ -204,9 +214,17 @@ def _expand(paths: Sequence[str]) -> list[str]:
         raise ScanError("no files are named: the list of paths is empty")
     for path in paths:
         if Path(path).is_dir():
-            raise ScanError(f"{path} is a directory; name its files, for example {Path(path) / '*.parquet'}")
+            raise ScanError(
+                f"{path} is a directory; name its files, for example {Path(path) / '*.parquet'}, "
+                f"or {Path(path) / '**/*.parquet'} with those in its folders"
+            )
         if Path(path).is_file():
             files.append(path)
+        elif "://" in path:
+            raise ScanError(
+                f"{path} is an address, and only files of this machine are opened; a connection of yours may reach "
+                "further: from_duckdb(connection, query=...)"
+            )
         elif glob.has_magic(path):
             matches = glob.glob(path, recursive=True)  # noqa: PTH207  # Path.glob refuses absolute patterns
             found = sorted(match for match in matches if Path(match).is_file())

@@ -90,7 +90,9 @@ def read_statistics(
             if bounded and family == "integer" and numbers == written:
                 bounds = (low, high)
             # Nanoseconds would be cut on the way through text.
-            elif bounded and family in MOMENTS and moments == written and wanted[name].type != "TIMESTAMP_NS":
+            elif (
+                bounded and family in MOMENTS and moments == written and not wanted[name].type.endswith("_NS")
+            ):
                 bounds = (_moment(low_us, family), _moment(high_us, family))
             known[name] = ColumnStatistics(None if nulls is None else int(nulls), *bounds)
     return FileStatistics(rows, known)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from dqx.common import DatasetRun, ResultValue, ScanError, ScanReport, ScanRequest
+from dqx.engine.metrics import plain_value
 from dqx.engine.reasons import without_secrets
 from dqx.telemetry import tracing
 from dqx.telemetry.redaction import MAX_REASON, redact_exception
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from dqx.common import Analyzer, ResultKey, SqlDataSource
+    from dqx.engine.metrics import MetricSpec
     from dqx.engine.plan import Plan
 
 
@@ -51,7 +55,8 @@ def scan_datasets(
         watch(dataset, analyzer)
         with tracing.select(dataset, system, embedded=embedded) as span:
             try:
-                reports[dataset] = _complete(request, analyzer.scan(request))
+                report = analyzer.scan(request)
+                reports[dataset] = report if _is_ours(analyzer) else _complete(request, report)
             except ScanError as error:
                 reports[dataset] = _failed(request, error, begun)
             except Exception as error:
@@ -77,15 +82,21 @@ def _unreadable(dataset: str, error: Exception) -> ScanError:
 
 
 def _complete(request: ScanRequest, report: ScanReport) -> ScanReport:
-    """Return the report with an error for each metric that the engine forgot."""
-    missing = [spec for spec in request.metrics if spec not in report.values]
-    if not missing:
-        return report
-    errors = {
-        spec: ResultValue.failure(ScanError(f"{spec.render()}: the engine gave no value", request.dataset))
-        for spec in missing
-    }
-    return replace(report, values={**report.values, **errors})
+    """Return the report of somebody else's engine, each metric with a value that DQX knows or an error."""
+    return replace(report, values={spec: _known(spec, report.values.get(spec)) for spec in request.metrics})
+
+
+def _known(spec: MetricSpec, found: ResultValue | None) -> ResultValue:
+    if found is None:
+        return ResultValue.failure(ScanError(f"{spec.render()}: the engine gave no value"))
+    if found.is_failure():
+        return found
+    value = plain_value(found.value)
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, date)):
+        return ResultValue.failure(
+            ScanError(f"{spec.render()}: the engine gave {value!r}, no number or moment")
+        )
+    return ResultValue.success(value)
 
 
 def _failed(request: ScanRequest, error: ScanError, begun: float) -> ScanReport:

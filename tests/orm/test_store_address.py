@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,9 +70,11 @@ def test_what_is_in_memory_is_not_persistent(url: str | None, persistent: bool) 
         (SECRET, "found a text without '://'"),
         (f"mysql://me:{SECRET}@db/q", "stores in SQLite or PostgreSQL, and found 'mysql://...'"),
         (f"postgres://me:{SECRET}@db/q", "found 'postgres://...'"),
+        (Path("quality.db"), "a store is named by a URL as text, and found PosixPath"),
+        (5, "and found int; a store's URL looks like sqlite:///quality.db"),
     ],
 )
-def test_what_is_no_url_of_a_store_is_refused_at_once(url: str, message: str) -> None:
+def test_what_is_no_url_of_a_store_is_refused_at_once(url: Any, message: str) -> None:
     """The line that names the store is the line that fails, and shows no secret."""
     with pytest.raises(StoreError) as caught:
         MetricDB(url)
@@ -92,6 +95,9 @@ def test_what_is_no_url_of_a_store_is_refused_at_once(url: str, message: str) ->
         ("sqlite://quality.db", "three slashes before a relative path"),
         (f"sqlite://me:{SECRET}@host/q.db", "three slashes before a relative path"),
         ("sqlite:///q.db?timeout=soon", "a number of seconds, not 'soon'"),
+        ("sqlite:///q.db?timeout=nan", "a number of seconds, not 'nan'"),
+        ("sqlite:///q.db?timeout=-1", "a number of seconds, not '-1'"),
+        (f"sqlite:///{SECRET}\0.db", "cannot be read; a store's URL looks like"),
         (f"sqlite:///q.db?key={SECRET}", "one option, timeout (seconds); found key"),
         ("sqlite:///file:q.db?uri=true", "takes a plain path"),
     ],

@@ -265,3 +265,18 @@ def test_sqlalchemy_is_imported_on_first_use_and_its_orm_never(tmp_path: Path) -
     """
 
     assert end(python(code, f"sqlite:///{tmp_path}/quality.db", "")) == "[]\n['sqlalchemy']\n"
+
+
+def test_what_reads_sees_the_store_at_one_moment(persistent_url: str, make: Examples) -> None:
+    """A run that is deleted between two of its queries is there for all of them, or the state would be torn."""
+    from dqx.orm.newest import read_state
+
+    with closing(MetricDB(persistent_url)) as store, closing(MetricDB(persistent_url)) as other:
+        make.store(store, make.run("r1", make.key(), results=[make.result()]), {"num_rows()": 5})
+        with store._database.transaction("read") as connection:
+            before = read_state(connection, ["env"], None, make.at(1))
+            other.delete_run("r1")
+            assert read_state(connection, ["env"], None, make.at(1)) == before
+        assert before is not None
+        assert [snapshot.run.run_id for snapshot in before.snapshots if snapshot.run] == ["r1"]
+        assert store.runs() == []

@@ -53,7 +53,8 @@ def test_old_runs_are_pruned_with_all_that_is_theirs(store: MetricDB, make: Exam
 
 
 @pytest.mark.parametrize(
-    ("keep_days", "left"), [(0, ["r3"]), (1, ["r3", "r2"]), (9, ["r3", "r2", "r1", "r0"])]
+    ("keep_days", "left"),
+    [(0, ["r3"]), (1, ["r3", "r2"]), (9, ["r3", "r2", "r1", "r0"]), (999_999_999, ["r3", "r2", "r1", "r0"])],
 )
 def test_a_run_is_kept_for_whole_days(
     store: MetricDB, make: Examples, keep_days: int, left: list[str]

@@ -70,6 +70,8 @@ def check_url(url: str) -> str:
 
     A text of another form may be anything, a password among it. Reads nothing and imports nothing.
     """
+    if not isinstance(url, str):
+        raise StoreError(f"a store is named by a URL as text, and found {type(url).__name__}; {_EXAMPLES}")
     if re.match(r"(sqlite|postgresql)(\+\w+)?://", url):
         return url
     scheme = re.match(r"([\w+]{1,30})://", url)
@@ -90,9 +92,9 @@ def parse(url: str | None, folder: Path) -> Address:
 
     try:
         parsed = make_url(check_url(url))
-    except (exc.ArgumentError, ValueError):  # ValueError: a port that is not a number
+        return _sqlite(parsed, folder) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+    except (exc.ArgumentError, ValueError):  # ValueError: a port that is not a number, a path with a NUL
         raise StoreError(f"the store's URL cannot be read; {_EXAMPLES}") from None
-    return _sqlite(parsed, folder) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
 
 
 def _sqlite(url: URL, folder: Path) -> Address:
@@ -110,11 +112,10 @@ def _sqlite(url: URL, folder: Path) -> Address:
         )
     # realpath: SQLite follows a link, so it is the target that must be created with the right mode.
     path = (folder / url.database).resolve()
-    timeout = url.query.get("timeout", str(LOCK_TIMEOUT_S))
-    try:
-        return Address(f"sqlite:///{path}", path=path, timeout_s=float(str(timeout)))
-    except ValueError:
-        raise StoreError(f"the timeout of a sqlite URL is a number of seconds, not {timeout!r}") from None
+    timeout = str(url.query.get("timeout", LOCK_TIMEOUT_S))
+    if not re.fullmatch(r"\d{1,6}(\.\d*)?", timeout):
+        raise StoreError(f"the timeout of a sqlite URL is a number of seconds, not {timeout!r}")
+    return Address(f"sqlite:///{path}", path=path, timeout_s=float(timeout))
 
 
 def _postgresql(url: URL) -> Address:

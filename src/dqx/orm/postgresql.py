@@ -58,14 +58,17 @@ def postgresql_engine(address: Address) -> Engine:
 
 
 def _begin(connection: Connection) -> None:
-    """Bound the waiting for locks, and keep apart what writes and what must be alone.
+    """Bound the waiting for locks, and keep apart what reads, what writes, and what must be alone.
 
+    What reads sees the store at one moment, as it does in SQLite, whatever is written or deleted meanwhile.
     Runs that are written share the lock. What deletes has it alone, so that no definition goes away between a
     writer's looking it up and referring to it; so has what creates the tables, which PostgreSQL cannot do twice
     at once, and what touches the rows of many suites, which two programs might do in two orders.
     """
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_S * 1000:.0f}")
     mode = connection.get_execution_options()["dqx_mode"]
+    if mode == "read":
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_S * 1000:.0f}")
     if mode != "read":
         lock = "pg_advisory_xact_lock" if mode == "alone" else "pg_advisory_xact_lock_shared"
         connection.exec_driver_sql(f"SELECT {lock}({_LOCK})")

@@ -9,19 +9,19 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from dqx.common import ConfigurationError
+from dqx.common import ConfigurationError, SuiteInfo
 from dqx.orm.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, timedelta
 
+    from dqx.api import VerificationSuite
     from dqx.common import (
         AssertionResult,
         PluginOutcome,
         ResultKey,
         StoredMetric,
-        SuiteInfo,
         SuiteRun,
         Value,
     )
@@ -147,15 +147,24 @@ class MetricDB:
 
             record_dropped(connection, run_id, dropped)
 
-    def register(self, suites: Iterable[SuiteInfo], tags: Mapping[str, str], registered_at: datetime) -> None:
-        """Make suites known under these tags that perhaps never ran; the first registration's time stays."""
-        infos = list(suites)
+    def register(
+        self,
+        suites: Iterable[VerificationSuite | SuiteInfo],
+        tags: Mapping[str, str] | None = None,
+        registered_at: datetime | None = None,
+    ) -> None:
+        """Make suites and their intervals known that perhaps never ran, under the tags that they will run with.
+
+        The time of the first registration stays; it is that of the call unless given.
+        """
+        infos = [suite if isinstance(suite, SuiteInfo) else suite.info for suite in suites]
+        since = registered_at or datetime.now(UTC)
         with self._database.transaction("alone") as connection:
             from dqx.orm import schedules
             from dqx.orm.values import encode_time
 
             for info in infos:
-                schedules.make_known(connection, info, tags, encode_time(registered_at))
+                schedules.make_known(connection, info, tags or {}, encode_time(since))
 
     def runs(
         self, suite: str | None = None, *, tags: Mapping[str, str] | None = None, limit: int = 20

@@ -24,7 +24,10 @@ def prune(connection: Connection, keep: timedelta, now: datetime) -> int:
     The newest finished run of a schedule stays, however old: it says what the state is. So does a run that
     started since then and has not finished: it may be a backfill at work.
     """
-    cutoff = as_utc(now) - keep
+    try:
+        cutoff = as_utc(now) - keep
+    except OverflowError:  # before the year 1, where no run is
+        return 0
     by_age = (runs.c.key_date.desc(), runs.c.started_at.desc(), runs.c.id.desc())
     ranked = (
         select(runs.c.id, func.row_number().over(partition_by=runs.c.schedule, order_by=by_age).label("rank"))

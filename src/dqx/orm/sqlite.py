@@ -81,7 +81,7 @@ def _create(path: Path, file_mode: int) -> None:
             return
         except OSError as error:
             why = f"cannot be created ({error.strerror}): may this user write to {path.parent}?"
-            if isinstance(error, FileNotFoundError):
+            if isinstance(error, FileNotFoundError) and not path.parent.is_dir():
                 why = f"cannot be created: the folder {path.parent} does not exist; make it, or name another"
             raise StoreError(f"the store sqlite:///{path} {why}", f"sqlite:///{path}") from None
         try:

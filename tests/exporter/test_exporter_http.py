@@ -298,18 +298,21 @@ def test_a_port_that_is_taken_is_said(filled: MetricDB) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(
-            ConfigurationError, match=rf"127\.0\.0\.1:{port} cannot be listened on"
+            ConfigurationError,
+            match=rf"^127\.0\.0\.1:{port} cannot be listened on \(Address already in use\); name another port$",
         ) as refused:
             Server(lambda *_: [], "127.0.0.1", port)
     assert refused.value.culprit == f"127.0.0.1:{port}"
 
 
-@pytest.mark.parametrize("host", ["no-such-host.invalid", "256.0.0.1", "x" * 300])
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "256.0.0.1", "192.0.2.1", "x" * 300, ""])
 def test_a_host_that_is_none_is_said(host: str) -> None:
-    """Not with a traceback."""
+    """Not with a traceback; and another port would not help."""
     from dqx.common import ConfigurationError
 
-    with pytest.raises(ConfigurationError, match="cannot be listened on"):
+    with pytest.raises(
+        ConfigurationError, match=r"cannot be listened on .*; name an address of this machine"
+    ):
         Server(lambda *_: [], host, free_port())
 
 

@@ -110,7 +110,7 @@ def otlp_server() -> Iterator[OtlpReceiver]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
-            asked, answered = kinds[self.path]
+            asked, answered = kinds["/v1/" + self.path.rpartition("/v1/")[2]]
             headers = {name.lower(): value for name, value in self.headers.items()}
             received = Received(self.path, headers, body, asked.FromString(body))
             time.sleep(receiver.delay_s)

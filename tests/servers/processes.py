@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import re
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.error import HTTPError, URLError
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 DEBIAN_POSTGRESQL = "/usr/lib/postgresql/*/bin"
+
+_CHANCE = (
+    random.SystemRandom()
+)  # the module's own numbers are the same in each worker: pytest-randomly seeds them
 
 TOO_OLD = re.compile(r"^(?:prometheus|promtool), version [012]\.")
 """Debian's is 2.42, which takes no OTLP. One that `go install` built says no version at all."""
@@ -61,11 +66,19 @@ def free_port() -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return so many ports, no two of them the same."""
+    """Return so many ports, no two of them the same.
+
+    They are below those that Linux gives to connections and to whoever asks for any port: between the look here and
+    the server's start one of those was taken by somebody else, once in some thousand tests.
+    """
+    ports: list[int] = []
     with ExitStack() as held:
-        return [
-            held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(count)
-        ]
+        while len(ports) < count:
+            port = _CHANCE.randrange(15_000, 32_000)
+            with suppress(OSError):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+                ports.append(port)
+    return ports
 
 
 def answers(url: str) -> Callable[[], bool]:

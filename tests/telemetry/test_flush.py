@@ -210,6 +210,84 @@ def test_a_loss_is_said_once_until_something_arrives(
             assert len([record for record in logs if "Telemetry was lost" in record.getMessage()]) == expected
 
 
+def test_points_of_a_run_that_waits_behind_another_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not even collected when its time is up."""
+    with socket_server(never_answers) as url, telemetry_to(url, monkeypatch) as telemetry:
+        for runs in (1, 2, 3):
+            fill(telemetry)
+            dropped = telemetry.flush().dropped
+            assert dropped == {("traces", "timeout"): runs * SPANS, ("metrics", "timeout"): runs}
+            assert telemetry.lost == {("traces", "timeout"): SPANS, ("metrics", "timeout"): 1}
+
+
+def test_points_behind_a_callback_that_hangs_are_counted(
+    otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one where none was ever collected; when they arrive after all, as none."""
+    released = threading.Event()
+
+    def hangs(_: object) -> Any:
+        released.wait(20)
+        return ()
+
+    with telemetry_to(otlp.url, monkeypatch) as telemetry:
+        assert telemetry.meter_provider is not None
+        telemetry.meter_provider.get_meter("theirs").create_observable_gauge("hangs", [hangs])
+        fill(telemetry, spans=0)
+        assert telemetry.flush().dropped == {("metrics", "timeout"): 1}
+        released.set()
+        assert otlp.wait_for(lambda _: telemetry.delivery().delivered["metrics"] == 1)
+        assert telemetry.delivery().complete
+
+
+def test_what_is_lost_before_a_flush_is_said_by_it(
+    otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A queue that ran over is lost before anything is sent; the next flush may take all its time."""
+    with (
+        telemetry_to(otlp.url, monkeypatch, OTEL_BSP_MAX_QUEUE_SIZE="2") as telemetry,
+        captured_logs(logging.WARNING) as logs,
+    ):
+        fill(telemetry)
+        telemetry.flush(20)
+        assert telemetry.lost == {("traces", "queue_full"): 1}
+        telemetry.flush(20)
+        assert telemetry.lost == {}
+    assert [record.getMessage() for record in logs] == [
+        f"Telemetry was lost: 1 traces queue_full; {otlp.url} (http/protobuf): more spans than the queue holds"
+    ]
+    assert not telemetry._failing
+
+
+def test_each_signal_says_why_it_was_lost(otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two reasons at one address are two; what was lost before, and no more is, is none."""
+    with telemetry_to(otlp.url, monkeypatch) as telemetry, captured_logs(logging.WARNING) as logs:
+        for traces, metrics in [(400, 401), (200, 200), (200, 401)]:
+            status = {"/v1/traces": traces, "/v1/metrics": metrics}
+            otlp.answer = lambda request, status=status: (status[request.path], PROTOBUF, b"")
+            fill(telemetry)
+            telemetry.flush(20)
+    where = f"{otlp.url} (http/protobuf)"
+    bad, unauthorized = "HTTP 400 Bad Request", "HTTP 401 Unauthorized"
+    assert [record.getMessage() for record in logs if record.name.startswith("dqx")] == [
+        f"Telemetry was lost: 3 traces rejected, 1 metrics rejected; {where}: {bad}, {unauthorized}",
+        f"Telemetry was lost: 1 metrics rejected; {where}: {unauthorized}",
+    ]
+
+
+def test_a_path_that_is_not_there_is_said(otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address of one signal in the variable for all is what people get wrong; the SDK adds a path to it."""
+    otlp.answer = lambda _: (404, {}, b"")
+    with (
+        telemetry_to(f"{otlp.url}/otel", monkeypatch, OTEL_METRICS_EXPORTER="none") as telemetry,
+        captured_logs(logging.WARNING) as logs,
+    ):
+        assert telemetry.tracer_provider is not None
+        telemetry.tracer_provider.get_tracer("mine").start_span("work").end()
+        telemetry.flush(20)
+    assert logs[0].getMessage().endswith(": HTTP 404 Not Found at /otel/v1/traces")
+
+
 def test_no_secret_of_an_endpoint_is_logged_or_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not even by the exporter."""
     with (

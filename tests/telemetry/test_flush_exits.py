@@ -124,6 +124,28 @@ for child in children:
             assert not any(suite.startswith("child") for suite in suites) or len(suites) == 1
 
 
+def test_a_forked_worker_sends_what_others_make_in_it(otlp: OtlpReceiver) -> None:
+    """Though no suite ever runs there, as in most workers of a web server."""
+    source = """
+from opentelemetry import metrics, trace
+served = metrics.get_meter("site").create_counter("served")
+child = os.fork()
+if child == 0:
+    served.add(1)
+    trace.get_tracer("site").start_span("serve").end()
+    time.sleep(60)
+sys.stdin.read()
+os.kill(child, signal.SIGKILL)
+os.wait()
+"""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    variables = {"OTEL_EXPORTER_OTLP_ENDPOINT": otlp.url, "OTEL_METRIC_EXPORT_INTERVAL": "100"}
+    program = [sys.executable, "-c", PROGRAM + source]
+    with subprocess.Popen(program, env=kept | variables, stdin=subprocess.PIPE):
+        assert otlp.wait_for(lambda got: bool(got.spans("site")) and bool(got.metrics()))
+    assert {metric.name for metric in otlp.metrics()} == {"served"}
+
+
 @pytest.fixture
 def dead() -> Iterator[str]:
     """Give the URL of an endpoint that refuses."""

@@ -62,3 +62,14 @@ def test_the_reason_is_that_of_the_latest_attempt() -> None:
     ledger.attempt()
     ledger.write_off()
     assert ledger.dropped == {"unreachable": 2, "timeout": 1}
+
+
+def test_what_was_missed_is_dropped_until_something_is_taken() -> None:
+    """The points of a gauge that are sent later stand for those that were not."""
+    ledger = Ledger("metrics")
+    ledger.miss(2)
+    ledger.miss(2)
+    assert ledger.dropped == {"timeout": 4}
+    ledger.take(2)
+    ledger.arrive(2)
+    assert (ledger.delivered, ledger.dropped, ledger.open(2)) == (2, {}, 0)

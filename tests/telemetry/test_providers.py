@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.servers.otlp import attributes
@@ -17,6 +18,7 @@ from dqx.telemetry.exporters import destinations
 from dqx.telemetry.providers import Telemetry
 from dqx.telemetry.resource import make_resource
 from dqx.telemetry.views import SERIES_LIMIT, make_views
+from dqx.testing import captured_logs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +44,10 @@ def places(**variables: str) -> list[tuple[str, str]]:
     return [(found.signal, found.shown) for found in destinations(variables)[0]]
 
 
+WRONG_HEADERS = (
+    "OTEL_EXPORTER_OTLP_HEADERS has no NAME=VALUE at place 2 of 2; write pairs with commas between them, and within "
+    "a value a comma as %2C, a quote as %22"
+)
 HTTP = "http://collector:4318 (http/protobuf)"
 
 
@@ -98,17 +104,89 @@ def test_where_variables_send_what(variables: dict[str, str], expected: list[tup
             {"OTEL_METRICS_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
             "OTEL_EXPORTER_OTLP_PROTOCOL is 'http/json'; DQX sends http/protobuf (the default) and grpc",
         ),
+        *(
+            (
+                {"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_HEADERS": f"a=b,{pair}"},
+                WRONG_HEADERS,
+            )
+            for pair in (
+                CANARY,
+                f"x-team: {CANARY}",
+                f"x team={CANARY}",
+                f'x={{"{CANARY}"}}',
+                f"x={CANARY}%0Ab",
+            )
+        ),
     ],
 )
 def test_what_cannot_be_used_is_an_error_for_a_program(
     variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It asked for it in so many words."""
+    """It asked for it in so many words; nothing is logged beside it, as the SDK would, a token with it."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigurationError) as caught:
+    with captured_logs() as logs, pytest.raises(ConfigurationError) as caught:
         configure(set_global=False)
     assert str(caught.value) == message
+    assert not logs
+
+
+@pytest.mark.parametrize("headers", ["", " , ", "a=", "A = b c , d=e%2C=f", "authorization=Basic%20Zm9v=="])
+def test_headers_as_the_sdk_takes_them_are_sent(
+    headers: str, otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With spaces, also as they are."""
+    from opentelemetry.util.re import parse_env_headers
+
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", f"{otlp.url}/v1/traces")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
+    with configure(set_global=False) as telemetry:
+        assert telemetry.tracer_provider is not None
+        telemetry.tracer_provider.get_tracer("mine").start_span("work").end()
+    assert otlp.requests[0].headers.items() >= parse_env_headers(headers, liberal=True).items()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"deadline_s": -1}, "deadline_s is -1; it takes seconds, from 0 to 3600"),
+        ({"deadline_s": math.nan}, "deadline_s is nan; it takes"),
+        ({"deadline_s": math.inf}, "deadline_s is inf; it takes"),
+        ({"deadline_s": "3"}, "deadline_s is '3'; it takes"),
+        ({"secrets": CANARY}, "secrets takes a list of texts"),
+        ({"secrets": [CANARY.encode()]}, "secrets takes a list of texts"),
+        ({"secrets": [None]}, "secrets takes a list of texts"),
+        ({"secrets": None}, "secrets takes a list of texts"),
+    ],
+    ids=str,
+)
+def test_a_wrong_argument_is_an_error_at_once(arguments: dict[str, Any], message: str) -> None:
+    """Not one at the end of the first run; and a text alone would be taken for its letters."""
+    with pytest.raises(ConfigurationError) as caught:
+        configure(set_global=False, **arguments)
+    assert str(caught.value).startswith(message)
+    assert CANARY not in str(caught.value)
+
+
+def test_a_secret_that_is_empty_masks_nothing(otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of a variable that is not set."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", otlp.url)
+    with configure(set_global=False, secrets=["", CANARY]) as telemetry:
+        assert telemetry.tracer_provider is not None
+        telemetry.tracer_provider.get_tracer("mine").start_span(f"work of {CANARY}").end()
+    assert [span.name for span in otlp.spans("mine")] == ["work of ***"]
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "0.5", "-1", "many"])
+def test_a_number_that_is_none_is_warned_of(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the default is used, as the SDK does it."""
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", value)
+    with captured_logs() as logs:
+        telemetry = Telemetry(*destinations({"OTEL_TRACES_EXPORTER": "console"}))
+    telemetry.shutdown()
+    assert [record.getMessage() for record in logs] == [
+        f"OTEL_BSP_MAX_QUEUE_SIZE is '{value}'; it takes a number of 1 or more, and 20000 is used"
+    ]
 
 
 @pytest.mark.parametrize(

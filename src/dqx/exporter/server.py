@@ -6,6 +6,7 @@ a user's program might have its own ideas about, and bounds what a stranger can 
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import threading
@@ -32,6 +33,8 @@ SEND_BYTES = 262_144
 """Buffer of a connection: what is in it stays in the processor's cache until it is read. With 1 MB, 20 scrapers of a
 page of 15 MB at once waited 202 ms (median) instead of 97.
 """
+
+_OF_THE_PORT = (errno.EADDRINUSE, errno.EACCES)
 
 
 class Server:
@@ -112,9 +115,14 @@ def _listening(host: str, port: int) -> socket.socket:
         )[0]
         return socket.create_server(address[:2], family=family, backlog=128)
     except (OSError, OverflowError, UnicodeError) as error:
-        number = getattr(error, "errno", None)
-        why = os.strerror(number) if number and number > 0 else str(error)
+        number = getattr(error, "errno", None) or 0
+        # Those below 0 are of getaddrinfo, and what create_server adds to a text is the address again.
+        why = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or str(error)
+        advice = (
+            "name another port"
+            if number in _OF_THE_PORT
+            else "name an address of this machine, such as 127.0.0.1"
+        )
         raise ConfigurationError(
-            f"{host}:{port} cannot be listened on ({why}); is another program there already? Name another port",
-            f"{host}:{port}",
+            f"{host}:{port} cannot be listened on ({why}); {advice}", f"{host}:{port}"
         ) from None

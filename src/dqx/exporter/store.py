@@ -30,7 +30,7 @@ PATIENCE_S = 5.0
 
 
 class StoreSource:
-    """A source of pages that asks its store for every scrape whether something has changed.
+    """A source of pages that asks its store at its start, and for every scrape whether something has changed.
 
     Scrapes that come while the store is being asked wait for the next question, and share its answer. A store
     that does not answer costs each of them no more than their patience.
@@ -46,7 +46,8 @@ class StoreSource:
         self._label_tags = tuple(label_tags)
         self._patience_s = patience_s
         self._changed = threading.Condition()
-        self._asked = self._answered = 0
+        # Asked before anybody does: what is wrong with the store is logged at once, and the first scrape is quick.
+        self._asked, self._answered = 1, 0
         self._asking_since: float | None = None
         self._closed = False
         self._page: Page | None = None
@@ -93,6 +94,8 @@ class StoreSource:
                 self._asking_since = time.monotonic()
             problem = self._read()
             with self._changed:
+                if self._closed:
+                    return
                 self._log(problem)
                 self._problem, self._answered, self._asking_since = problem, asked, None
                 self._changed.notify_all()

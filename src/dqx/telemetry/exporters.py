@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dqx.common import ConfigurationError, did_you_mean
 from dqx.telemetry.redaction import redact, redact_exception
@@ -23,6 +24,8 @@ _DEFAULT_ENDPOINTS: dict[str, str] = {
     "http/protobuf": "http://localhost:4318",
     "grpc": "http://localhost:4317",
 }
+# A pair as the SDK takes it: a token, and printable ASCII without quotes, comma, semicolon and backslash.
+_HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+[ \t]*=[ \t]*(?P<value>[ !#-+\--:<-\[\]-~]*)", re.ASCII)
 _EXTRAS = {"http/protobuf": "otlp", "grpc": "otlp-grpc"}
 _SIGNALS: tuple[Signal, ...] = ("traces", "metrics")
 
@@ -106,6 +109,7 @@ def _otlp(signal: Signal, protocol: Protocol, environ: Mapping[str, str]) -> Des
     variable = next((each for each in variables if environ.get(each)), variables[1])
     endpoint = environ.get(variable, "").strip() or _DEFAULT_ENDPOINTS[protocol]
     _refuse_endpoint(variable, endpoint, protocol)
+    _refuse_headers(signal, environ)
     make = (
         (lambda ledger: _http(signal, ledger)) if protocol == "http/protobuf" else (lambda _: _grpc(signal))
     )
@@ -126,6 +130,21 @@ def _refuse_endpoint(variable: str, endpoint: str, protocol: Protocol) -> None:
             f"{variable} is {redact(endpoint)!r}; write a URL such as {_DEFAULT_ENDPOINTS[protocol]}",
             endpoint,
         )
+
+
+def _refuse_headers(signal: Signal, environ: Mapping[str, str]) -> None:
+    """Refuse what the SDK would leave out, and log: a token stands there."""
+    variables = (f"OTEL_EXPORTER_OTLP_{signal.upper()}_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+    variable = next((each for each in variables if environ.get(each)), variables[1])
+    pairs = environ.get(variable, "").split(",")
+    for place, pair in enumerate(pairs, 1):
+        match = _HEADER.fullmatch(pair.strip())
+        if pair.strip() and not (match and unquote(match["value"]).strip().isprintable()):
+            raise ConfigurationError(
+                f"{variable} has no NAME=VALUE at place {place} of {len(pairs)}; write pairs with commas between "
+                "them, and within a value a comma as %2C, a quote as %22",
+                variable,
+            )
 
 
 def _tried(destination: Destination, extra: str = "") -> Destination:

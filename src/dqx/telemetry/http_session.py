@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import requests
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
@@ -45,6 +46,9 @@ class ObservedSession(requests.Session):
         response.raw = io.BytesIO(body)  # what reads the answer's text later finds it here
         kind = response.headers.get("Content-Type", "")
         said = f"HTTP {response.status_code} {response.reason}"
+        if response.status_code == 404:
+            # Often an address with /v1/traces in the variable for all signals, to which the SDK adds that again.
+            said += f" at {urlsplit(request.url or '').path}"
         if response.status_code >= 400:
             self._ledger.failure = Failure("rejected", said)
         elif response.status_code >= 300:

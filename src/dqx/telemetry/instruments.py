@@ -60,6 +60,7 @@ class Instruments:
 
     def __init__(self, provider: MeterProvider) -> None:
         meter = provider.get_meter(names.SCOPE, __version__, schema_url=names.SCHEMA_URL)
+        self._lock = threading.Lock()
         self._shown: dict[str, Shown] = {}
         self._full: set[str] = set()
         for metric in names.METRICS:
@@ -75,7 +76,8 @@ class Instruments:
 
     def show(self, identity: str, make: Callable[[], Snapshot]) -> None:
         """Show a snapshot in the place of the one of the same identity."""
-        self._shown = {**self._shown, identity: Shown(make)}
+        with self._lock:
+            self._shown = {**self._shown, identity: Shown(make)}
 
     def record(
         self,
@@ -109,6 +111,7 @@ class Instruments:
 
     def start_clean(self) -> None:
         """Show nothing: after a fork it is the parent process that does."""
+        self._lock = threading.Lock()
         self._shown = {}
 
 

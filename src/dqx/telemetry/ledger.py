@@ -44,6 +44,7 @@ class Ledger:
         self._delivered = 0
         self._dropped: Counter[Reason] = Counter()
         self._written_off: Counter[Reason] = Counter()
+        self._missed: Counter[Reason] = Counter()
 
     @property
     def delivered(self) -> int:
@@ -54,12 +55,13 @@ class Ledger:
     def dropped(self) -> Mapping[Reason, int]:
         """Return how many items did not arrive, by reason; none is 0."""
         with self._lock:
-            return {reason: count for reason, count in (self._dropped + self._written_off).items() if count}
+            return dict(self._dropped + self._written_off + self._missed)
 
     def take(self, count: int) -> None:
-        """Note that items are to be sent."""
+        """Note that items are to be sent; those that were missed are among them."""
         with self._lock:
             self.taken += count
+            self._missed.clear()
 
     def attempt(self) -> None:
         """Note that another attempt begins, about which nothing is known yet."""
@@ -95,9 +97,18 @@ class Ledger:
         with self._lock:
             still_open = self.open(self.taken if mark is None else mark)
             if still_open:
-                self._written_off[self.failure.reason if self.failure else "timeout"] += still_open
+                self._written_off[self._late] += still_open
                 self._settled += still_open
             return still_open
+
+    def miss(self, count: int) -> None:
+        """Count items as dropped, for the reason of the latest attempt, that were not even taken to be sent."""
+        with self._lock:
+            self._missed[self._late] += count
+
+    @property
+    def _late(self) -> Reason:
+        return self.failure.reason if self.failure else "timeout"
 
     def _settle(self, count: int) -> None:
         """Settle items, first of all those that were written off too early."""

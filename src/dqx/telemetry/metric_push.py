@@ -55,6 +55,7 @@ class MetricPush(MetricReader):
         self.sender = Sender("dqx-metrics", self._send, self.ledger, interval_s, self._close)
         self._make_exporter = make_exporter
         self._max_request_bytes = max_request_bytes
+        self._latest = 1
         exporter = make_exporter(self.ledger)
         self._exporter: MetricExporter | None = exporter
         # What the SDK's own reader asks of an exporter; there is no public way to it.
@@ -71,6 +72,15 @@ class MetricPush(MetricReader):
         dropped = sum(self.ledger.dropped.values())
         in_time = self.sender.wait(self.sender.ask(), time.monotonic() + timeout_millis / 1e3)
         return in_time and sum(self.ledger.dropped.values()) == dropped
+
+    def write_off(self, taken: int) -> None:
+        """Count as lost what a flush, which began when `taken` points had been taken, did not see arrive.
+
+        Where the thread is held up, by an earlier request or by a callback of others, that are as many points as the
+        time before: nobody knows better.
+        """
+        if not self.ledger.write_off() and self.ledger.taken == taken and self.sender.busy:
+            self.ledger.miss(self._latest)
 
     def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:  # noqa: ARG002  # the SDK's signature
         """Stop sending. What was not collected is not sent: flush first."""
@@ -92,7 +102,8 @@ class MetricPush(MetricReader):
         if self._exporter is None:
             self._exporter = self._make_exporter(self.ledger)
         requests = list(requests_of(metrics_data, self._max_request_bytes))
-        self.ledger.take(sum(count for _, count in requests))
+        self._latest = sum(count for _, count in requests)
+        self.ledger.take(self._latest)
         self.ledger.attempt()
         failed = False
         for request, count in requests:

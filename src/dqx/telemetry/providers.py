@@ -9,34 +9,44 @@ import os
 import time
 import weakref
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dqx.common import ConfigurationError
 from dqx.telemetry import installed, tracing
 from dqx.telemetry.exporters import destinations, reading_variables
-from dqx.telemetry.redaction import redact
+from dqx.telemetry.redaction import redact, secrets_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
     from dqx.telemetry.exporters import Destination
-    from dqx.telemetry.ledger import Signal
+    from dqx.telemetry.ledger import Reason, Signal
     from dqx.telemetry.metric_push import MetricPush
     from dqx.telemetry.span_buffer import SpanBuffer
 
 logger = logging.getLogger(__name__)
 
 DEADLINE_S = 3.0
+MAX_DEADLINE_S = 3_600
 LAST_TRY_S = 0.5
 """For the flush at the end of a process when the one before failed: it has had its deadline."""
 
 SOON_S = 1.0
 """A run whose plugins take longer than that after `dqx_otel` has its verdict sent meanwhile."""
+
+
+_WITHOUT_FAILURE: Mapping[Reason, str] = {
+    "timeout": "no answer in time",
+    "queue_full": "more spans than the queue holds",
+    "rejected": "a part was not accepted",
+}
+"""Why something was lost that no failed attempt tells of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +78,7 @@ class Telemetry:
         meter_provider: Makes instruments; None when no metrics are sent.
         problems: What about the configuration cannot be used; what is lost by it is counted as `unusable`.
         long_lived: Whether the process outlives its runs, so that counters and histograms say something.
-        lost: What the latest flush lost, by signal and reason.
+        lost: What was lost up to the latest flush, and after the one before, by signal and reason.
 
     Raises:
         ConfigurationError: When the SDK cannot be used as its own variables have it.
@@ -90,7 +100,9 @@ class Telemetry:
         self.lost: Mapping[tuple[str, str], int] = {}
         self._deadline_s = deadline_s
         self._failing = False
+        self._said = False
         self._pipes: list[SpanBuffer | MetricPush] = []
+        self._known: list[Counter[Reason]] = []
         if wanted:
             with reading_variables():
                 self._build(wanted, secrets)
@@ -136,6 +148,7 @@ class Telemetry:
             provider for provider in (self.tracer_provider, self.meter_provider) if provider is not None
         )
         self._pipes = [*spans, *metrics]
+        self._known = self._dropped()
         quieten_exporters()
         for pipe in self._pipes:
             pipe.sender.start()
@@ -152,13 +165,13 @@ class Telemetry:
 
     def delivery(self) -> Delivery:
         """Return what became of everything so far."""
-        delivered: Counter[Signal] = Counter()
-        dropped: Counter[tuple[str, str]] = Counter()
-        for pipe in self._pipes:
-            delivered[pipe.ledger.signal] += pipe.ledger.delivered
-            for reason, count in pipe.ledger.dropped.items():
-                dropped[pipe.ledger.signal, reason] += count
-        return Delivery(dict(delivered), dict(dropped))
+        return _delivery(self._pipes)
+
+    def by_place(self) -> dict[str, Delivery]:
+        """Return what became of everything so far, for each of the places."""
+        return {
+            place: _delivery([pipe for pipe in self._pipes if pipe.shown == place]) for place in self.places
+        }
 
     def flush(self, deadline_s: float | None = None) -> Delivery:
         """Send everything, all signals at once, and return what became of it when it is sent or time is up.
@@ -168,18 +181,18 @@ class Telemetry:
                 is counted as dropped; one warning says so.
         """
         until = time.monotonic() + (self._deadline_s if deadline_s is None else deadline_s)
-        before = self.delivery()
-        asked = [
-            (pipe, pipe.ledger.taken if pipe.ledger.signal == "traces" else None, pipe.sender.ask())
-            for pipe in self._pipes
-        ]
-        for pipe, mark, ticket in asked:
+        before = self._dropped()
+        asked = [(pipe, pipe.ledger.taken, pipe.sender.ask()) for pipe in self._pipes]
+        for pipe, taken, ticket in asked:
             if not pipe.sender.wait(ticket, until):
-                pipe.ledger.write_off(mark)
-        after = self.delivery()
-        self.lost = after.dropped_since(before)
-        self._say_lost()
-        return after
+                pipe.write_off(taken)
+        after = self._dropped()
+        self._failing = any(now - then for now, then in zip(after, before, strict=True))
+        # Of Counters, & is the smaller and - never below 0: what was known and has arrived since is forgotten.
+        lost = [now - (known & then) for now, known, then in zip(after, self._known, before, strict=True)]
+        self._known = after
+        self._say_lost(lost)
+        return self.delivery()
 
     def metrics_are_known(self) -> None:
         """Have the metrics of a run sent soon, before its end if that is far: a plugin may take its time."""
@@ -224,26 +237,55 @@ class Telemetry:
             self.flush(LAST_TRY_S if self._failing else None)
 
     def _start_clean(self) -> None:
-        self._failing = False
-        self.lost = {}
         for pipe in self._pipes:
             pipe.start_clean()
+            if self.long_lived:  # in a worker of a web server nobody may ever ask for a flush
+                pipe.sender.start()
+        self._failing = self._said = False
+        self._known = self._dropped()
+        self.lost = {}
 
-    def _say_lost(self) -> None:
-        """Log what a flush lost: once, until one that loses nothing."""
-        was_failing, self._failing = self._failing, bool(self.lost)
-        if not self.lost or was_failing:
+    def _dropped(self) -> list[Counter[Reason]]:
+        """Return what was dropped so far, pipe by pipe."""
+        return [Counter(pipe.ledger.dropped) for pipe in self._pipes]
+
+    def _say_lost(self, by_pipe: Sequence[Mapping[Reason, int]]) -> None:
+        """Keep what was lost, and log it: once, until a flush with nothing lost before it."""
+        self.lost = _by_signal(self._pipes, by_pipe)
+        said, self._said = self._said, bool(self.lost)
+        if not self.lost or said:
             return
         if self.problems and {reason for _, reason in self.lost} == {"unusable"}:
             return  # that was said before the run
         items = ", ".join(f"{count} {signal} {reason}" for (signal, reason), count in self.lost.items())
-        why = {pipe.shown: "no answer in time" for pipe in self._pipes if pipe.ledger.dropped}
-        for pipe in self._pipes:
-            if pipe.ledger.failure is not None and pipe.ledger.dropped:
-                why[pipe.shown] = redact(pipe.ledger.failure.message)
-        logger.warning(
-            "Telemetry was lost: %s; %s", items, "; ".join(": ".join(pair) for pair in why.items())
-        )
+        why: dict[str, list[str]] = {}
+        for pipe, counts in zip(self._pipes, by_pipe, strict=True):
+            failure = pipe.ledger.failure
+            for reason in counts:
+                if failure is not None and failure.reason == reason:
+                    text = redact(failure.message)
+                else:
+                    text = _WITHOUT_FAILURE.get(reason, reason)
+                why.setdefault(pipe.shown, []).append(text)
+        places = (f"{shown}: {', '.join(dict.fromkeys(texts))}" for shown, texts in why.items())
+        logger.warning("Telemetry was lost: %s; %s", items, "; ".join(places))
+
+
+def _delivery(pipes: Sequence[SpanBuffer | MetricPush]) -> Delivery:
+    delivered: Counter[Signal] = Counter()
+    for pipe in pipes:
+        delivered[pipe.ledger.signal] += pipe.ledger.delivered
+    return Delivery(dict(delivered), _by_signal(pipes, [pipe.ledger.dropped for pipe in pipes]))
+
+
+def _by_signal(
+    pipes: Sequence[SpanBuffer | MetricPush], by_pipe: Sequence[Mapping[Reason, int]]
+) -> dict[tuple[str, str], int]:
+    found: Counter[tuple[str, str]] = Counter()
+    for pipe, counts in zip(pipes, by_pipe, strict=True):
+        for reason, count in counts.items():
+            found[pipe.ledger.signal, reason] += count
+    return dict(found)
 
 
 _built: weakref.WeakSet[Telemetry] = weakref.WeakSet()
@@ -261,13 +303,19 @@ def configure(
 
     Args:
         set_global: Make the providers those of the process, so that spans of others are sent, too.
-        deadline_s: Seconds that a flush may take.
-        secrets: Values that must not leave in a span, wherever they stand, such as a password of a plugin.
+        deadline_s: Seconds that a flush may take, up to an hour.
+        secrets: Values that must not leave in a span, wherever they stand, such as a password of a plugin; those of
+            fewer than four characters are not looked for.
 
     Raises:
-        ConfigurationError: When a variable cannot be used, an extra is not installed, or, with `set_global`, the
-            process has providers already.
+        ConfigurationError: When an argument or a variable cannot be used, an extra is not installed, or, with
+            `set_global`, the process has providers already.
     """
+    if not isinstance(deadline_s, int | float) or not 0 <= deadline_s <= MAX_DEADLINE_S:
+        raise ConfigurationError(
+            f"deadline_s is {deadline_s!r}; it takes seconds, from 0 to {MAX_DEADLINE_S}", "deadline_s"
+        )
+    kept = _secrets(secrets)
     if (built := installed.current()) is not None:
         return built
     wanted, problems = destinations()
@@ -280,11 +328,20 @@ def configure(
                 "told; to send by providers of its own: configure(set_global=False)",
                 each.signal,
             )
-    telemetry = Telemetry(wanted, deadline_s=deadline_s, secrets=frozenset(secrets))
+    telemetry = Telemetry(wanted, deadline_s=deadline_s, secrets=kept)
     if telemetry.active:
         install(telemetry, set_global=set_global)
         atexit.register(telemetry.flush_if_used)
     return telemetry
+
+
+def _secrets(values: Iterable[str]) -> frozenset[str]:
+    # A text alone would be taken for its letters.
+    if not isinstance(values, str) and isinstance(values, Iterable):
+        given = list(values)
+        if all(isinstance(value, str) for value in given):
+            return secrets_in(given, named_secret=True)
+    raise ConfigurationError("secrets takes a list of texts, such as [password]", "secrets")
 
 
 def install(telemetry: Telemetry, *, set_global: bool) -> None:
@@ -303,15 +360,15 @@ def taken(signal: str) -> bool:
 
 
 def _number(variable: str, default: float) -> float:
-    """Return a variable as a positive number; the default when it is none, as the SDK does it."""
+    """Return a variable as a finite number of 1 or more; the default when it is none, as the SDK does it."""
     try:
         number = float(os.environ.get(variable) or default)
     except ValueError:
-        number = -1.0
-    if number > 0:
+        number = 0.0
+    if 1 <= number < math.inf:
         return number
     logger.warning(
-        "%s is %r; it takes a number above 0, and %g is used", variable, os.environ[variable], default
+        "%s is %r; it takes a number of 1 or more, and %g is used", variable, os.environ[variable], default
     )
     return default
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
+
+_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,14 @@ class PushgatewaySettings:
             raise ValueError("url takes the form http://HOST:PORT or https://HOST:PORT/PATH")
         if parts.username is not None:
             raise ValueError("url holds a name or password; they go into username and password")
+        parts.port  # noqa: B018  # raises when it is no number, or too large
+        for name, value in self.headers.items():
+            # What http.client says of a wrong one has its value in it.
+            if not _NAME.fullmatch(name) or not _VALUE.fullmatch(value):
+                raise ValueError(
+                    f"the header {name!r} cannot be sent: HTTP takes no space in its name, and neither a line break "
+                    "nor anything beyond Latin-1 in its value (not shown)"
+                )
         if not self.job:
             raise ValueError("job cannot be empty")
         if (self.username is None) != (self.password is None):

@@ -71,6 +71,11 @@ class Sender:
         self._busy = False
         self._due = math.inf
 
+    @property
+    def busy(self) -> bool:
+        """Tell whether a call is under way."""
+        return self._busy
+
     def start(self) -> None:
         """Start the thread, unless it runs; from Python 3.12 on none starts when the process ends already."""
         with self._changed, suppress(RuntimeError):

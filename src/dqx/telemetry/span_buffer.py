@@ -91,11 +91,17 @@ class SpanBuffer(SpanProcessor):
         in_time = self.sender.wait(self.sender.ask(), time.monotonic() + timeout_millis / 1e3)
         return in_time and not self.ledger.open(mark) and sum(self.ledger.dropped.values()) == dropped
 
+    def write_off(self, taken: int) -> None:
+        """Count what is open of the first `taken` spans as lost; what came later has a flush of its own."""
+        self.ledger.write_off(taken)
+
     def shutdown(self) -> None:
         """Stop sending. What is still queued is not sent: flush first."""
         self.sender.stop()
 
     def _send(self) -> None:
+        if not self._queue:
+            return
         if self._exporter is None:
             self._exporter = self._make_exporter(self.ledger)
         while batch := self._next_batch():

@@ -196,7 +196,7 @@ def test_variables_that_are_no_settings_are_ignored(folder: Path) -> None:
         ("data = { a = 1 }", "dqx.toml: data.a is 1: "),
         ("db = 5", "dqx.toml: db is 5: "),
         ("label_tags = 'env'", "dqx.toml: label_tags is 'env': "),
-        ("plugins = { a = 1 }", "dqx.toml: plugins.a is 1: "),
+        ("plugins = { a = 'xoxb-1' }", "dqx.toml: plugins.a is of type str: it should be a valid dictionary"),
         ("db 5", "dqx.toml is not TOML: "),
         ("db = '\x00'", "dqx.toml is not TOML: "),
     ],
@@ -219,6 +219,20 @@ def test_a_file_above_is_named_by_its_whole_path(folder: Path, monkeypatch: pyte
     (folder / "jobs").mkdir()
     monkeypatch.chdir(folder / "jobs")
     assert refusal().startswith(f"{folder}/dqx.toml: there is no setting")
+
+
+def test_a_file_may_begin_with_the_mark_of_windows(folder: Path) -> None:
+    """An editor there writes it before UTF-8, where nobody sees it."""
+    (folder / "dqx.toml").write_bytes(b"\xef\xbb\xbffail_on = 'P2'")
+    assert read_settings().fail_on == "P2"
+
+
+def test_a_current_folder_that_was_removed_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by a job whose release was replaced below it."""
+    (folder / "gone").mkdir()
+    monkeypatch.chdir(folder / "gone")
+    (folder / "gone").rmdir()
+    assert refusal() == "the current folder is gone; change into one that is there"
 
 
 def test_a_file_that_is_not_text_is_named(folder: Path) -> None:

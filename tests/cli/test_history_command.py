@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -79,11 +80,14 @@ def test_the_store_may_stand_in_the_settings(runs: list[str]) -> None:
 def test_a_run_without_a_verdict_is_running_or_crashed(folder: Path) -> None:
     """By the time limit that its suite has."""
     info = SuiteInfo("jobs", 86_400, 900, timeout_s=60, fail_on="P1")
+    endless = replace(info, timeout_s=timedelta.max.total_seconds())
     now = datetime.now(UTC)
     with closing(MetricDB("sqlite:///q.db")) as store:
+        store.start_run("endless", endless, ResultKey(date(2024, 1, 3)), now - timedelta(days=5))
         store.start_run("old", info, ResultKey(date(2024, 1, 1)), now - timedelta(minutes=5))
         store.start_run("new", info, ResultKey(date(2024, 1, 2)), now)
-    assert [row[1] for row in rows(invoke("history", "jobs", *DB).stdout)] == ["running", "crashed"]
+    shown = rows(invoke("history", "jobs", *DB).stdout)
+    assert [row[1] for row in shown] == ["running", "running", "crashed"]
 
 
 def test_a_suite_that_is_not_known_is_named_with_the_nearest(runs: list[str]) -> None:

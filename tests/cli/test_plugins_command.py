@@ -142,7 +142,7 @@ def test_check_passes_when_all_work(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "settings", "said"),
     [
-        (BROKEN, "", "broken: load error: postgresql://***@h is down"),
+        (BROKEN, "", "broken: load error: ImportError: postgresql://***@h is down"),
         (
             "class Bad: ...",
             "",

@@ -41,17 +41,27 @@ def write_endless(folder: Path) -> None:
     )
 
 
-def wait_until_started(folder: Path, process: subprocess.Popen[str]) -> None:
-    """Return when the store holds a run that has started."""
+def wait_until_in_scan(folder: Path, process: subprocess.Popen[str]) -> None:
+    """Return when the store holds a run that has started, and the process has computed for a while since."""
     give_up_at = time.monotonic() + 60
+    started_s = None
     while time.monotonic() < give_up_at and process.poll() is None:
-        if (folder / "q.db").exists():
+        if started_s is not None:
+            # Of its own time, as on a busy machine any other says nothing; from there into the scan it takes 50 ms.
+            if cpu_time_s(process) > started_s + 0.3:
+                return
+        elif (folder / "q.db").exists():
             with closing(MetricDB("sqlite:///q.db")) as store:
                 if store.runs():
-                    time.sleep(0.3)  # from there into the scan
-                    return
+                    started_s = cpu_time_s(process)
         time.sleep(0.05)
     raise AssertionError(f"no run has started: {process.communicate() if process.poll() is not None else ''}")
+
+
+def cpu_time_s(process: subprocess.Popen[str]) -> float:
+    """Return the seconds that a process has computed, those of all its threads together."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("--help",), ("run", "--help"), ("db", "--help")])
@@ -164,6 +174,7 @@ def test_what_is_no_exception_ends_with_70(orders: Path) -> None:
     assert err.startswith("Error: unexpected error inside DQX: BaseException: postgresql://***@h/d")
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see what a process computes")
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
 )
@@ -174,7 +185,7 @@ def test_a_signal_ends_a_scan_and_the_run_stays_as_started(
     write_endless(folder)
     arguments = ("run", "checks.py", "--data", "endless=endless.duckdb::endless", "--db", "sqlite:///q.db")
     with start(folder, *arguments) as process:
-        wait_until_started(folder, process)
+        wait_until_in_scan(folder, process)
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert process.returncode == code
@@ -428,15 +439,23 @@ def test_exit_functions_are_called_although_threads_live(orders: Path, at_least:
     assert (code, out.splitlines()[-1]) == (int(at_least > 1), "last spans sent")
 
 
-def test_an_exit_function_that_waits_for_a_hanging_thread_is_cut_off(folder: Path) -> None:
+@pytest.mark.parametrize(
+    "left_behind",
+    [
+        "threading.Thread(target=taken.acquire, daemon=True).start(); atexit.register(taken.acquire)",
+        "atexit.register(taken.acquire)",
+        "get_context('fork').Process(target=time.sleep, args=(10,)).start()",
+    ],
+)
+def test_an_exit_function_that_does_not_end_is_cut_off(folder: Path, left_behind: str) -> None:
     """The exit code is the verdict's, what was printed is there, and what did not end is said."""
-    program = """
+    program = f"""
         import atexit, threading, time
+        from multiprocessing import get_context
         from dqx.cli.ending import leave
         taken = threading.Lock()
         taken.acquire()
-        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
-        atexit.register(taken.acquire)
+        {left_behind}
         print("3 passed")
         leave(4, exit_functions_s=0.2)
         """
@@ -454,11 +473,36 @@ def test_an_exit_function_that_waits_for_a_hanging_thread_is_cut_off(folder: Pat
     assert ended.stderr == "dqx: what was registered with atexit has not ended within 0.2 s\n"
 
 
+def test_where_there_is_no_stderr_nothing_is_said(folder: Path) -> None:
+    """Its descriptor is that of the next file to be opened, which may be the store's."""
+    program = """
+        import atexit, time
+        from dqx.cli.ending import leave
+        store = open("store", "w")
+        assert store.fileno() == 2
+        atexit.register(time.sleep, 600)
+        leave(4, exit_functions_s=0.2)
+        """
+    write(folder / "program.py", program)
+    ended = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=folder,
+        env=environment(),
+        preexec_fn=lambda: os.close(2),
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 4
+    assert (folder / "store").read_bytes() == b""
+
+
 def test_json_to_a_pipe_is_one_document_and_nothing_else(orders: Path) -> None:
-    """What a check prints is its own affair, and DuckDB's own progress bar is not drawn."""
-    write_checks(orders.parent)
+    """What a check prints goes to stderr, and DuckDB's own progress bar is not drawn."""
+    checks = write_checks(orders.parent)
+    said = checks.read_text().replace("ctx.assert_that", "print('checked'); ctx.assert_that", 1)
+    checks.write_text(f"{said}\nprint('imported')\n")
     code, out, err = run(
         orders.parent, "run", "checks.py", *ORDERS, "--format", "json", "--db", "sqlite:///q.db"
     )
-    assert (code, err) == (0, "")
+    assert (code, err) == (0, "imported\nchecked\n")
     assert json.loads(out)["verdict"] == "passed"

@@ -81,7 +81,7 @@ def test_data_that_cannot_be_read_is_a_failed_scan(orders: Path, data: str, said
         (("--data", "orders=o.parket"), "data orders=o.parket: it takes a path or quoted glob"),
         (("--data", "a=a.csv", "--data", "a=b.csv"), "--data gives 'a' twice: 'a.csv' and 'b.csv'"),
         ((), "needs dataset 'orders', which the run does not have"),
-        (("--data", "oders=orders.parquet"), "which the run does not have; did you mean 'oders'?"),
+        (("--data", "oders=orders.parquet"), "name it with --data orders=...; did you mean 'oders'?"),
         (("--date-column", "day"), "'day' is not NAME=COLUMN"),
         (("--data", "orders=orders.parquet", "--date-column", "order=day"), "did you mean 'orders'?"),
         (("--fail-on", "P4"), "'P4' is not one of 'P0', 'P1', 'P2', 'P3'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -86,6 +87,23 @@ def test_quiet_says_nothing_of_what_arrived(orders: Path, otlp: OtlpReceiver) ->
     arguments = ("run", "checks.py", *ORDERS, "-q", "--db", "sqlite:///q.db")
     assert run(orders.parent, *arguments, env=sending_to(otlp.url)) == (0, "", "")
     assert otlp.spans()
+
+
+def test_two_places_are_told_apart(orders: Path, otlp: OtlpReceiver) -> None:
+    """What one of them took, and what the other did not."""
+    write_checks(orders.parent)
+    with refused() as url:
+        variables = environment(
+            OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=f"{otlp.url}/v1/traces",
+            OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=f"{url}/v1/metrics",
+        )
+        code, _, err = run(orders.parent, "run", "checks.py", *ORDERS, env=variables)
+    assert code == 0
+    told = [re.sub(r"\d+ (?=spans|points)", "", line) for line in err.splitlines() if "Telemetry:" in line]
+    assert told == [
+        f"Telemetry: spans sent to {otlp.url}/v1/traces (http/protobuf)",
+        f"Telemetry: not sent to {url}/v1/metrics (http/protobuf): points (unreachable)",
+    ]
 
 
 def test_json_stays_one_document(orders: Path, otlp: OtlpReceiver) -> None:

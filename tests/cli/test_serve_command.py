@@ -87,6 +87,23 @@ def test_a_store_that_is_not_there_is_refused(folder: Path) -> None:
     assert result.exit_code == 2
     assert "there is no store sqlite:///" in result.stderr
     assert invoke("serve").exit_code == 2
+    result = invoke("serve", "--db", "sqlite://")
+    assert result.exit_code == 2
+    assert "the store sqlite:// is in memory, and gone with the run that filled it" in result.stderr
+
+
+def test_a_store_that_cannot_be_read_is_told_at_the_start(folder: Path) -> None:
+    """Before anybody scrapes; it may come back, so the exporter waits for it."""
+    (folder / "q.db").write_text("this is no database, and long enough for its header")
+    process = start(folder, "serve", "--port", "0", "--db", "sqlite:///q.db")
+    try:
+        assert process.stderr is not None
+        lines = {process.stderr.readline() for _ in range(2)}
+        assert any("scrapes are answered 503: " in line and "q.db" in line for line in lines), lines
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_a_port_that_is_taken_is_refused(folder: Path, orders: Path) -> None:

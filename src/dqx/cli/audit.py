@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,12 +16,13 @@ from dqx.cli.output import emit, laid_out, plain_table, result_console
 from dqx.common import ConfigurationError, as_utc, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from rich.table import Table
 
     from dqx.plugins.trail_verify import FileReport, Verification
 
+_Row = TypeVar("_Row")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _COUNTS = {"SUCCESS": "passed", "FAILURE": "failed", "ERROR": "not evaluated", "SKIPPED": "skipped"}
 
@@ -37,7 +38,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
         return None
     try:
         return as_utc(datetime.fromisoformat(value))
-    except ValueError:
+    except (ValueError, OverflowError):
         pass
     try:
         return datetime.now(UTC) - parse_duration(value)
@@ -50,7 +51,13 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.group()
 @verbose_option("Show tracebacks of unexpected errors.")
 def audit() -> None:
-    """Check and show audit trails: the files that `jsonl_file` of the plugin dqx_audit names."""
+    """Check and show audit trails: the files that `jsonl_file` of the plugin dqx_audit names.
+
+    \b
+    Examples:
+      dqx audit show audit.jsonl --failed --since 7d
+      dqx audit verify audit*.jsonl
+    """  # noqa: D301  # \b is how click is told to keep lines as they are
 
 
 @audit.command()
@@ -138,7 +145,7 @@ def _extent(file: FileReport) -> str:
 def _recorded(record: Mapping[str, Any]) -> datetime:
     try:
         return as_utc(datetime.fromisoformat(record["at"]))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return datetime.min.replace(tzinfo=UTC)
 
 
@@ -146,59 +153,65 @@ def _runs(records: Sequence[Mapping[str, Any]]) -> Table:
     """Return one row per run, with what became of the plugins where that was recorded."""
     from dqx.cli.verdict_table import tags_text
 
-    plugins = {
-        record.get("run_id"): _plugins(record) for record in records if record.get("kind") == "outcomes"
-    }
-    rows = []
-    for record in records:
-        if record.get("kind") == "run":
-            counts = Counter(assertion.get("status") for assertion in record.get("assertions", ()))
-            run_id = record.get("run_id")
-            rows.append(
-                [
-                    f"{_recorded(record):%Y-%m-%d %H:%M:%S}",
-                    record.get("suite"),
-                    record.get("date"),
-                    tags_text(record.get("tags", {})),
-                    record.get("verdict"),
-                    ", ".join(
-                        f"{counts[status]} {word}" for status, word in _COUNTS.items() if counts[status]
-                    ),
-                    plugins.get(run_id, "not recorded"),
-                    run_id,
-                ]
-            )
-    columns = ("Recorded (UTC)", "Suite", "Date", "Tags", "Verdict", "Assertions", "Plugins", "Run")
-    return _table(columns, rows)
+    plugins = dict(_told([record for record in records if record.get("kind") == "outcomes"], _plugins))
 
-
-def _failures(records: Iterable[Mapping[str, Any]]) -> Table:
-    """Return one row per assertion that failed or could not be evaluated."""
-    rows = [
-        [
+    def run_of(record: Mapping[str, Any]) -> Iterator[list[object]]:
+        counts = Counter(assertion.get("status") for assertion in record.get("assertions", ()))
+        run_id = record.get("run_id")
+        yield [
             f"{_recorded(record):%Y-%m-%d %H:%M:%S}",
             record.get("suite"),
             record.get("date"),
-            *(assertion.get(name) for name in ("severity", "check", "assertion", "status", "value")),
-            _bounds(assertion.get("thresholds") or {}),
-            assertion.get("reason"),
+            tags_text(record.get("tags", {})),
+            record.get("verdict"),
+            ", ".join(f"{counts[status]} {word}" for status, word in _COUNTS.items() if counts[status]),
+            plugins.get(str(run_id), "not recorded"),
+            run_id,
         ]
-        for record in records
-        if record.get("kind") == "run"
-        for assertion in record.get("assertions", ())
-        if assertion.get("status") in ("FAILURE", "ERROR")
-    ]
+
+    columns = ("Recorded (UTC)", "Suite", "Date", "Tags", "Verdict", "Assertions", "Plugins", "Run")
+    return _table(columns, _told([record for record in records if record.get("kind") == "run"], run_of))
+
+
+def _failures(records: Sequence[Mapping[str, Any]]) -> Table:
+    """Return one row per assertion that failed or could not be evaluated."""
+
+    def failures_of(record: Mapping[str, Any]) -> Iterator[list[object]]:
+        for assertion in record.get("assertions", ()):
+            if assertion.get("status") in ("FAILURE", "ERROR"):
+                yield [
+                    f"{_recorded(record):%Y-%m-%d %H:%M:%S}",
+                    record.get("suite"),
+                    record.get("date"),
+                    *(assertion.get(name) for name in ("severity", "check", "assertion", "status", "value")),
+                    _bounds(assertion.get("thresholds") or {}),
+                    assertion.get("reason"),
+                ]
+
     columns = ("Recorded (UTC)", "Suite", "Date", "Severity", "Check", "Assertion", "Status", "Value")
+    rows = _told([record for record in records if record.get("kind") == "run"], failures_of)
     return _table((*columns, "Bounds", "Reason"), rows)
 
 
-def _plugins(record: Mapping[str, Any]) -> str:
+def _told(
+    records: Iterable[Mapping[str, Any]], rows_of: Callable[[Mapping[str, Any]], Iterator[_Row]]
+) -> Iterator[_Row]:
+    """Yield the rows of each record; one of another shape, which DQX did not write, is named and left out."""
+    for record in records:
+        try:
+            yield from list(rows_of(record))
+        except (AttributeError, TypeError):
+            click.echo(f"Warning: record {record.get('seq')} is not as DQX writes it; left out", err=True)
+
+
+def _plugins(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield a run's id with what became of the plugins."""
     bad = [
         f"{outcome.get('plugin')} {outcome.get('outcome')}"
         for outcome in record.get("outcomes", ())
         if outcome.get("outcome") not in ("ok", "disabled")
     ]
-    return ", ".join(dict.fromkeys(bad)) or "ok"
+    yield str(record.get("run_id")), ", ".join(dict.fromkeys(bad)) or "ok"
 
 
 def _bounds(thresholds: Mapping[str, Any]) -> str:

@@ -32,10 +32,10 @@ def dashboards() -> None:
 )
 @verbose_option("Show tracebacks of unexpected errors.")
 def export(*, folder: Path, datasource: str | None) -> None:
-    """Write the dashboards into a folder, as JSON for Grafana 12.2 or newer.
+    """Write the dashboards into a folder.
 
-    They have the labels that the setting label_tags names. Files of the same names are replaced; the folder is
-    made when it is not there.
+    They are JSON for Grafana 12.2 or newer, and have the labels that the setting label_tags names. Files of the
+    same names are replaced; the folder is made when it is not there.
 
     \b
     Examples:

@@ -73,7 +73,7 @@ def register(
                     each.name,
                 )
         for each in suites:
-            each.db.register([each.info], known_tags, datetime.now(UTC))
+            each.db.register([each], known_tags)
             tagged = f" with {tags_text(known_tags)}" if known_tags else ""
             click.echo(f"registered {one_line(each.name)}{tagged}, {_expected(each.info)}, in {each.db.url}")
 

@@ -24,7 +24,7 @@ UNWIND_S = 8.0
 """How long what is open may take to close after a signal; `docker stop` kills after 10 s."""
 
 EXIT_FUNCTIONS_S = 5.0
-"""How long functions of `atexit` may take while threads of others, one of which may hang, still live."""
+"""How long functions of `atexit` may take: one may wait for a thread that hangs, or for a child process."""
 
 _NUDGE_EVERY_S = 0.05
 _OVER = b"\0"
@@ -156,15 +156,15 @@ def first_that_applies(codes: set[int]) -> int:
 
 
 def leave(code: int, exit_functions_s: float = EXIT_FUNCTIONS_S) -> NoReturn:
-    """End the process with this exit code, without waiting for a thread that is not ours.
+    """End the process with this exit code, without waiting for a thread or a child process that is not ours.
 
-    Functions registered with `atexit` are called. While threads of others still live they have `exit_functions_s`
-    seconds: one that hangs may hold what such a function waits for, as logging's own does for its handlers.
+    Functions registered with `atexit` are called, and have `exit_functions_s` seconds: a thread that hangs may hold
+    what one waits for, as logging's own does for its handlers, and that of multiprocessing waits for children.
     """
     _flush()
-    if threading.active_count() > 1:
-        limit = threading.Timer(exit_functions_s, _end_unfinished, (code, exit_functions_s))
-        limit.daemon = True
+    limit = threading.Timer(exit_functions_s, _end_unfinished, (code, exit_functions_s))
+    limit.daemon = True
+    with suppress(RuntimeError):  # no more threads: it ends without a limit
         limit.start()
     atexit._run_exitfuncs()
     _flush()
@@ -180,13 +180,13 @@ def _end_unfinished(code: int, after_s: float) -> NoReturn:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        try:
+        # Its reader has left, its disk is full, somebody took it away: nobody is left to be told.
+        with suppress(OSError, ValueError, AttributeError):
             stream.flush()
-        except (OSError, ValueError):  # its reader has left, its disk is full: nobody is left to be told
-            continue
 
 
 def _say(line: str) -> None:
     """Write a line to stderr past its buffer, which the thread that is held up may have locked."""
-    with suppress(OSError):
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, f"{line}\n".encode())
+    with suppress(OSError, ValueError):  # a plugin may have closed it
+        if sys.__stderr__:  # without one, descriptor 2 may be the store's
+            os.write(sys.__stderr__.fileno(), f"{line}\n".encode())

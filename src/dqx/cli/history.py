@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -110,7 +110,7 @@ def _table(console: Console, runs: Sequence[StoredRun], now: datetime) -> Table:
 
 def _unfinished(run: StoredRun, now: datetime) -> str:
     """Return what became of a run without a verdict, as far as its time limit tells."""
-    return "running" if now - run.started_at <= timedelta(seconds=run.timeout_s) else "crashed"
+    return "running" if (now - run.started_at).total_seconds() <= run.timeout_s else "crashed"
 
 
 def _counts(run: StoredRun, *, wide: bool) -> str:

@@ -157,7 +157,7 @@ def _outcomes_table(outcomes: Sequence[PluginOutcome]) -> Table:
             case "disabled":
                 result = Text(one_line(f"disabled: {outcome.message}"), "yellow")
             case ending:
-                ended = f"{outcome.phase} {ending.replace('_', ' ')}: {outcome.message}"
+                ended = f"{outcome.phase} {ending.replace('_', ' ')}: {outcome.why}"
                 result = Text(one_line(f"broken: {ended}"), "red")
         taken = sum(each.duration_s for each in outcomes if each.plugin == outcome.plugin)
         table.add_row(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -148,6 +148,11 @@ def run(
         stack.enter_context(
             logging_to_stderr(log_level or settings.log_level, log_format or settings.log_format)
         )
+        wanted = form or settings.format or "table"
+        bar = not quiet and (wanted == "table" or sys.stdout.isatty())
+        aside = stack.enter_context(ExitStack())
+        if wanted == "json":  # one document: what checks and plugins print is no part of it
+            aside.enter_context(redirect_stdout(sys.stderr))
         store = open_store(stack, db or settings.db)
         suites = load_suites(checks, store, suite=suite, every=every, every_default=settings.every)
         for each in suites:
@@ -167,8 +172,9 @@ def run(
             ),
             key=ResultKey(day, merged("--tag", tags, settings.tags)),
             allow_future=allow_future,
-            form=form or settings.format or "table",
+            form=wanted,
             quiet=quiet,
+            bar=bar,
             verbose=is_verbose(ctx),
             signals=ctx.find_object(StopSignals) or StopSignals(),
         )
@@ -180,6 +186,7 @@ def run(
             if not quiet and not all(each.db.persistent for each in suites):
                 click.echo(_NO_STORE, err=True)
             ended = runner.run_all(suites)
+        aside.close()
         code = runner.conclude(ended, telemetry.dropped)
     ctx.exit(code)
 
@@ -202,6 +209,7 @@ class _Runner:
     allow_future: bool
     form: OutputFormat
     quiet: bool
+    bar: bool
     verbose: bool
     signals: StopSignals
 
@@ -237,10 +245,9 @@ class _Runner:
     def _run(self, suite: VerificationSuite) -> SuiteRun:
         for message in suite.missing_plugins().values():
             raise ConfigurationError(f"{message}; install it, or take its settings away")
-        in_pipe = self.form == "json" and not sys.stdout.isatty()
         kept = f"; its run stays in {suite.db.url} as started" if suite.db.persistent else ""
         with (
-            progress_bar(suite, wanted=not self.quiet and not in_pipe),
+            progress_bar(suite, wanted=self.bar),
             self.signals.during(f"suite '{suite.name}' did not finish{kept}", suite.interrupt),
         ):
             return suite.run(self.sources, self.key, allow_future=self.allow_future)

@@ -68,9 +68,12 @@ def read_settings(folder: Path | None = None, environ: Mapping[str, str] = os.en
 
     Raises:
         ConfigurationError: When the file cannot be read, or a key or value is wrong; it names the file or the
-            variable, and the nearest right key.
+            variable, and the nearest right key. Also when the current folder was removed.
     """
-    folder = folder or Path.cwd()
+    try:
+        folder = folder or Path.cwd()
+    except FileNotFoundError:
+        raise ConfigurationError("the current folder is gone; change into one that is there", ".") from None
     file = find_settings_file(folder)
     values: dict[str, object] = {}
     origins: dict[str, str] = {}
@@ -143,8 +146,9 @@ def _validated(values: dict[str, object], origins: Mapping[str, str]) -> Setting
         first = error.errors(include_url=False, include_context=False)[0]
         key, *place = map(str, first["loc"])
         where = ".".join([origins[key], *place])
+        # What is wrong of `plugins` stands where settings are due: a token may well have been given.
+        given = f"of type {type(first['input']).__name__}" if key == "plugins" else repr(first["input"])
         raise ConfigurationError(
-            f"{where} is {redact(repr(first['input']), 80)}: {first['msg'].replace('Input should', 'it should')}",
-            key,
+            f"{where} is {redact(given, 80)}: {first['msg'].replace('Input should', 'it should')}", key
         ) from None
     return settings

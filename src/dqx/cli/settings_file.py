@@ -55,7 +55,7 @@ def _read(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # Windows puts a mark first
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{_shown(path)} is not TOML: {error}", str(path)) from None
     except UnicodeDecodeError:

@@ -29,7 +29,7 @@ def existing_store(url: str | None) -> AbstractContextManager[MetricDB]:
     """Open a store that is there already, to be closed at the end of the block.
 
     Raises:
-        ConfigurationError: When `url` is None: nobody said which.
+        ConfigurationError: When `url` is None: nobody said which; or names one in memory, which is empty here.
         StoreError: When it is a file that does not exist. A misspelt name must not make an empty store.
     """
     from dqx.orm.address import parse
@@ -45,4 +45,11 @@ def existing_store(url: str | None) -> AbstractContextManager[MetricDB]:
         raise StoreError(
             f"there is no store {address.shown}; `dqx run --db` and `dqx db register` make one", address.shown
         )
-    return closing(MetricDB(url))
+    store = MetricDB(url)
+    if not store.persistent:
+        raise ConfigurationError(
+            f"the store {url} is in memory, and gone with the run that filled it; name a file, such as "
+            "sqlite:///quality.db",
+            url,
+        )
+    return closing(store)

@@ -128,20 +128,18 @@ def _end(telemetry: Telemetry, *, forked: bool, quiet: bool) -> Mapping[tuple[st
         # A child that a checks file forked, on its way out through us: it sends what it did itself, if anything.
         telemetry.flush_if_used()
         return telemetry.lost
-    delivery = telemetry.shutdown()
-    places = " and ".join(telemetry.places)
-    if any(delivery.delivered.values()) and not quiet:
-        sent = " and ".join(
-            _count(number, _ITEMS[signal]) for signal, number in delivery.delivered.items() if number
-        )
-        click.echo(f"Telemetry: {sent} sent to {places}", err=True)
-    if delivery.dropped:
-        lost = ", ".join(
+    dropped = telemetry.shutdown().dropped
+    for place, delivery in telemetry.by_place().items():
+        sent = [_count(number, _ITEMS[signal]) for signal, number in delivery.delivered.items() if number]
+        if sent and not quiet:
+            click.echo(f"Telemetry: {' and '.join(sent)} sent to {place}", err=True)
+        lost = [
             f"{_count(number, _ITEMS[signal])} ({reason.replace('_', ' ')})"
             for (signal, reason), number in delivery.dropped.items()
-        )
-        click.echo(f"Telemetry: not sent to {places}: {lost}", err=True)
-    return delivery.dropped
+        ]
+        if lost:
+            click.echo(f"Telemetry: not sent to {place}: {', '.join(lost)}", err=True)
+    return dropped
 
 
 def _count(number: int, noun: str) -> str:

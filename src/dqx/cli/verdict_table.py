@@ -194,7 +194,7 @@ def _plugins(run: SuiteRun, *, verbose: bool) -> Iterator[Text]:
     for outcome in run.plugin_outcomes:
         if outcome.outcome not in ("ok", "disabled"):
             required = " (required)" if outcome.required else ""
-            said = f": {one_line(outcome.message)}" if outcome.message else ""
+            said = f": {one_line(outcome.why)}" if outcome.message else ""
             yield Text(
                 f"Plugin {one_line(outcome.plugin)}{required}: {outcome.phase} {outcome.outcome.replace('_', ' ')} "
                 f"after {duration_text(outcome.duration_s)}{said}",

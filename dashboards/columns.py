@@ -42,8 +42,8 @@ ASSERTION_STATES = texts({1: ("passed", "green"), 0: ("failed", "red"), -1: ("er
 
 SEVERITY = Column(
     "severity",
-    "Severity",
-    72,
+    "Sev",
+    46,
     (mapped(texts({name: (name, color) for name, color in SEVERITIES.items()})), colored_text()),
 )
 OWNER = Column("owner", "Owner", 114)
@@ -57,15 +57,24 @@ def state(field: str, mappings: list[ValueMapping], width: int = 62) -> Column:
 
 def moment(field: str, title: str, *more: DynamicConfigValue) -> Column:
     """Return a column of times in milliseconds, shown as how long ago they were."""
-    return Column(field, title, 132, (prop("unit", AGO), *more))
+    return Column(field, title, 140, (prop("unit", AGO), *more))
 
 
 FAILING_FOR = Column("Value #D", "Failing for", 82, (prop("unit", "s"), prop("decimals", 0)))
 
 
 def tag_columns(labels: Sequence[str]) -> list[Column]:
-    """Return a column for each label tag."""
-    return [Column(label, label, 64, tag=True) for label in labels]
+    """Return a column for each label tag, wide enough for `production`."""
+    return [Column(label, label, 84, (wrapped(),), tag=True) for label in labels]
+
+
+def quantity(field: str, title: str, width: int = 64) -> Column:
+    """Return a column of numbers of any size.
+
+    A cell cuts what it has no room for, and 2345679 would be read for 12345679: so with K and Mil, and where that
+    is too wide (0.0000123), cut at its end.
+    """
+    return Column(field, title, width, (prop("unit", "short"), prop("custom.align", "left")))
 
 
 def assertion_columns(labels: Sequence[str]) -> list[Column]:

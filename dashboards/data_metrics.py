@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dashboards.columns import tag_columns
+from dashboards.columns import quantity, tag_columns
 from dashboards.panels import (
     About,
     Column,
@@ -18,7 +18,7 @@ from dashboards.panels import (
     rows,
     wrapped,
 )
-from dashboards.queries import Queries
+from dashboards.queries import Queries, one
 
 from dashboards import frame
 from dqx.dashboards.label_tags import legend
@@ -33,12 +33,13 @@ if TYPE_CHECKING:
 
 _DATASET = 'dataset=~"$dataset"'
 _METRIC = 'metric=~"$metric"'
-_BEFORE = {"a day before": "1d", "a week before": "1w"}
+_DAY, _WEEK = "offset 1d", "offset 1w"
+_BEFORE = {"a day before": _DAY, "a week before": _WEEK}
 
 
 def build(labels: Sequence[str]) -> Dashboard:
     """Return the dashboard for these label tags."""
-    q = Queries(labels, "=")
+    q = Queries(labels, one("suite"))
     metrics = f"label_values({q.selector(names.METRIC_VALUE, _DATASET)}, metric)"
     made = frame.dashboard(
         frame.DATA_METRICS,
@@ -55,16 +56,16 @@ def build(labels: Sequence[str]) -> Dashboard:
     return made.with_panel(_now(q)).with_panel(_over_time(q))
 
 
-def _value(q: Queries, offset: str = "") -> str:
+def _value(q: Queries, when: str = "") -> str:
     return (
         f"max by ({q.id}, dataset, metric)"
-        f" ({q.current(q.last(names.METRIC_VALUE, _DATASET, _METRIC, offset=offset), offset)})"
+        f" ({q.current(q.last(names.METRIC_VALUE, _DATASET, _METRIC, when=when), when)})"
     )
 
 
-def _change(q: Queries, offset: str) -> str:
+def _change(q: Queries, when: str) -> str:
     """Return by which part of itself a metric changed: 0.5 is half more. Nothing where it was zero."""
-    before = f"({_value(q, offset)} != 0)"
+    before = f"({_value(q, when)} != 0)"
     by = f"on ({q.id}, dataset, metric)"
     return f"({_value(q)} - {by} {before}) / {by} abs({before})"
 
@@ -77,7 +78,7 @@ def _now(q: Queries) -> Table:
     ]
     change = (
         prop("unit", "percentunit"),
-        prop("decimals", 0),
+        prop("decimals", 1),
         prop("thresholds", {"mode": "absolute", "steps": moved}),
         colored_text(),
         mapped(no_number("–")),
@@ -91,19 +92,19 @@ def _now(q: Queries) -> Table:
         ),
         {
             "A": _value(q),
-            "B": _value(q, "1d"),
-            "C": _change(q, "1d"),
-            "D": _value(q, "1w"),
-            "E": _change(q, "1w"),
+            "B": _value(q, _DAY),
+            "C": _change(q, _DAY),
+            "D": _value(q, _WEEK),
+            "E": _change(q, _WEEK),
         },
         [
             Column("dataset", "Dataset", 130, (wrapped(),)),
             Column("metric", "Metric", None, (wrapped(),)),
             *tag_columns(q.labels),
-            Column("Value #A", "Now", 96),
-            Column("Value #B", "A day before", 110),
+            quantity("Value #A", "Now", 90),
+            quantity("Value #B", "A day before", 104),
             Column("Value #C", "Day change", 104, change),
-            Column("Value #D", "A week before", 120),
+            quantity("Value #D", "A week before", 112),
             Column("Value #E", "Week change", 112, change),
         ],
     )  # fmt: skip
@@ -118,7 +119,7 @@ def _over_time(q: Queries) -> AnyPanel:
             "short", "No value in this time.",
         ),
         over_time(_value(q), name),
-        *(over_time(_value(q, offset), f"{name} {when}") for when, offset in _BEFORE.items()),
+        *(over_time(_value(q, when), f"{name} {told}") for told, when in _BEFORE.items()),
     ).repeat("metric").repeat_direction("h").max_per_row(3)  # fmt: skip
     dashed(panel, "/a day before$/", "orange")
     return dashed(panel, "/a week before$/", "purple")

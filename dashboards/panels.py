@@ -251,7 +251,7 @@ def rows(
         about: What it says of itself.
         queries: Queries by their letters.
         columns: What is shown, in this order; everything else is left out.
-        sort: The fields to sort by, the first one above all.
+        sort: The fields to sort by, the first one above all; what is no column is not shown.
         descending: Whether the greatest stands first.
     """
     targets = {ref: now(expression).format(PromQueryFormat.TABLE) for ref, expression in queries.items()}
@@ -259,13 +259,15 @@ def rows(
     panel.min_width(50)
     panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
     names = [column.field for column in columns]
+    unseen = [field for field in sort if field not in names]
     panel.with_transformation(
-        DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": names}})
+        DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": names + unseen}})
     )
     for field in reversed(sort):  # it sorts by one field alone, and leaves those that are equal as they stand
         by = {"sort": [{"field": field, "desc": descending}]}
         panel.with_transformation(DataTransformerConfig(id_val="sortBy", options=by))
     order = {
+        "excludeByName": dict.fromkeys(unseen, True),
         "indexByName": _places(columns),
         "renameByName": {column.field: column.title for column in columns},
     }

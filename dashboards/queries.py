@@ -25,17 +25,26 @@ _COPY = "job, instance, snapshot"
 _ASSERTION = "snapshot, check, assertion"
 
 
+def one(label: str) -> str:
+    """Return the matcher of a label by its variable, of which one value is picked.
+
+    Without a format, Grafana would put a backslash before an apostrophe, and none before a double quote
+    (grafana/grafana#48138).
+    """
+    return f"{label}=${{{label}:doublequote}}"
+
+
 @dataclass(frozen=True, slots=True)
 class Queries:
     """Builds the queries of one dashboard.
 
     Args:
         labels: The label tags.
-        suite: The operator that the suite is matched with: `=~` where several may be picked, else `=`.
+        suite: The matcher of the suite: of several that may be picked, or of `one`.
     """
 
     labels: Sequence[str]
-    suite: str = "=~"
+    suite: str = 'suite=~"$suite"'
 
     @property
     def id(self) -> str:
@@ -45,26 +54,25 @@ class Queries:
     def selector(self, metric: Metric, *more: str) -> str:
         """Return the series of a metric that the variables pick."""
         further = "".join(f",{matcher}" for matcher in more)
-        return f'{metric.prometheus_name}{{suite{self.suite}"$suite"{matchers(self.labels)}{further}}}'
+        return f"{metric.prometheus_name}{{{self.suite}{matchers(self.labels)}{further}}}"
 
-    def last(self, metric: Metric, *more: str, offset: str = "") -> str:
-        """Return the newest sample of each series within the look-back."""
-        moved = f" offset {offset}" if offset else ""
+    def last(self, metric: Metric, *more: str, when: str = "") -> str:
+        """Return the newest sample of each series within the look-back, at a time such as `offset 1d`."""
+        moved = f" {when}" if when else ""
         return f"last_over_time({self.selector(metric, *more)}[$lookback]{moved})"
 
-    def newest(self, offset: str = "") -> str:
+    def newest(self, when: str = "") -> str:
         """Return when each snapshot last ran, by snapshot alone."""
-        return f"max by (snapshot) ({self.last(names.SUITE_LAST_RUN, offset=offset)})"
+        return f"max by (snapshot) ({self.last(names.SUITE_LAST_RUN, when=when)})"
 
     def last_run(self) -> str:
         """Return when each snapshot last ran, with the labels that tell what it is."""
         return f"max by ({self.id}) ({self.last(names.SUITE_LAST_RUN)})"
 
-    def current(self, expression: str, offset: str = "") -> str:
+    def current(self, expression: str, when: str = "") -> str:
         """Return those of the series that are of the newest copy of their snapshot."""
         copies = (
-            f"{self.last(names.SUITE_LAST_RUN, offset=offset)}"
-            f" == on (snapshot) group_left () {self.newest(offset)}"
+            f"{self.last(names.SUITE_LAST_RUN, when=when)} == on (snapshot) group_left () {self.newest(when)}"
         )
         return f"({expression} and on ({_COPY}) ({copies}))"
 

@@ -11,6 +11,7 @@ from dashboards.columns import (
     RUNBOOK,
     SEVERITY,
     SUITE_STATES,
+    quantity,
     state,
     tag_columns,
 )
@@ -28,7 +29,7 @@ from dashboards.panels import (
     strips,
     wrapped,
 )
-from dashboards.queries import FAILED, LATE, PASSED, SKIPPED, Queries
+from dashboards.queries import FAILED, LATE, PASSED, SKIPPED, Queries, one
 
 from dashboards import frame
 from dqx.dashboards.label_tags import legend
@@ -42,14 +43,13 @@ if TYPE_CHECKING:
     from grafana_foundation_sdk.builders.table import Panel as Table
 
 _STATES = (("text", None), ("red", FAILED), ("purple", LATE), ("text", SKIPPED), ("green", PASSED))
-_ONE = 'check="$check"', 'assertion="$assertion"'
+_ONE = one("check"), one("assertion")
 
 
 def build(labels: Sequence[str]) -> Dashboard:
     """Return the dashboard for these label tags."""
-    q = Queries(labels, "=")
+    q = Queries(labels, one("suite"))
     info = names.ASSERTION_INFO
-    picked = 'check="$check"'
     made = frame.dashboard(
         frame.SUITE,
         "DQX / Suite",
@@ -64,7 +64,7 @@ def build(labels: Sequence[str]) -> Dashboard:
                 "The check of the assertion that is shown over time.", many=False,
             ),
             frame.values_of(
-                "assertion", "Assertion", f"label_values({q.selector(info, picked)}, assertion)",
+                "assertion", "Assertion", f"label_values({q.selector(info, one('check'))}, assertion)",
                 "The assertion that is shown over time.", many=False,
             ),
         ],
@@ -77,6 +77,7 @@ def build(labels: Sequence[str]) -> Dashboard:
 
 def _numbers(q: Queries) -> list[AnyPanel]:
     late_in = f"{q.newest()} + {q.allowed()} - time()"
+    succeeded = f"max by (snapshot) ({q.last(names.SUITE_LAST_SUCCESS)})"
     passed = q.assertions('status="success"')
     evaluated = q.assertions('status=~"success|failure|error"')
     return [
@@ -85,7 +86,7 @@ def _numbers(q: Queries) -> list[AnyPanel]:
                 1, (0, 0, 4, 4), "State", "What the newest run found, or that there should be a newer one.",
                 "none", "never ran", _STATES,
             ),
-            now(f"min by ({q.id}) ({q.suite_state()})", legend_of(q)),
+            now(f"min by ({q.id}) ({q.suite_state()})", legend(q.labels)),
         ).mappings(SUITE_STATES),
         number(
             About(
@@ -97,15 +98,20 @@ def _numbers(q: Queries) -> list[AnyPanel]:
         ).decimals(1).min(0).max(1),
         number(
             About(
-                3, (8, 0, 4, 4), "Last run", "How long ago the newest run finished.", "s", "never",
+                3, (8, 0, 4, 4), "Last run",
+                "How long ago the newest run finished; of several environments, where that is longest.",
+                "s", "never",
             ),
-            now(f"time() - max({q.newest()})"),
+            now(f"time() - min({q.newest()})"),
         ).decimals(0),
         number(
             About(
-                4, (12, 0, 4, 4), "Last success", "How long ago the newest run that passed finished.", "s", "never",
+                4, (12, 0, 4, 4), "Last success",
+                "How long ago the newest run that passed finished; of several environments, where that is longest, "
+                "and never when one of them has not passed yet.",
+                "s", "never",
             ),
-            now(f"time() - max({q.last(names.SUITE_LAST_SUCCESS)})"),
+            now(f"time() - (min({succeeded} or 0 * {q.newest()}) > 0)"),
         ).decimals(0),
         number(
             About(
@@ -126,11 +132,6 @@ def _numbers(q: Queries) -> list[AnyPanel]:
     ]  # fmt: skip
 
 
-def legend_of(q: Queries) -> str:
-    """Return the legend of a series of a snapshot."""
-    return f"{{{{suite}}}}{legend(q.labels)}"
-
-
 def _assertions(q: Queries) -> Table:
     picked = 'severity=~"$severity"'
     by = f"{q.id}, check, assertion"
@@ -145,6 +146,7 @@ def _assertions(q: Queries) -> Table:
             "A": f"max by ({by}) ({q.evaluated(q.last(names.ASSERTION_VALUE, picked))})",
             "D": f"time() - min by ({by}) ({q.of_failing(q.last(names.ASSERTION_FAILING_SINCE))})",
             "E": f"min by ({by}, severity) ({q.evaluated(q.state())})",
+            "P": f"min by ({by}) ({evaluated})",
             "F": f"max by ({by}, expression, owner, runbook_url) ({q.info(evaluated)})",
         },
         [
@@ -154,12 +156,12 @@ def _assertions(q: Queries) -> Table:
             Column("check", "Check", None, (wrapped(),)),
             Column("assertion", "Assertion", None, (wrapped(), links(frame.pick(q.labels, "__data.fields")))),
             Column("expression", "Asserted", None, (wrapped(),)),
-            Column("Value #A", "Value", 84),
+            quantity("Value #A", "Value"),
             FAILING_FOR,
             OWNER,
             RUNBOOK,
         ],
-        sort=("Value #E", "severity"),
+        sort=("Value #P", "severity"),
     )  # fmt: skip
 
 
@@ -174,7 +176,8 @@ def _history(q: Queries) -> AnyPanel:
             "Green passed, red failed, purple could not be evaluated; a gap is skipped, or no data.",
             "none", "No assertion was evaluated.", (("purple", None), ("red", 0), ("green", 1)),
         ),
-        over_time(states, f"{{{{check}}}} / {{{{assertion}}}}{legend(q.labels)}"),
+        # Where there is no room for all of it, its end is cut.
+        over_time(states, f"{{{{assertion}}}}{legend(q.labels)} / {{{{check}}}}"),
         ASSERTION_STATES,
     ).override_by_regexp("/.*/", [links(frame.pick(q.labels, "__field.labels"), *_TRACES)])  # fmt: skip
 
@@ -187,7 +190,7 @@ def _value(q: Queries) -> AnyPanel:
             9, (0, 24, 24, 9), "Value against its thresholds: $check / $assertion",
             "The value that was compared, and the bounds it was compared with. Good lies between lower and upper; bad "
             "between excluded_lower and excluded_upper.",
-            "short", "It has no value: pick a check and an assertion above, or it could not be evaluated.",
+            "none", "It has no value: pick a check and an assertion above, or it could not be evaluated.",
         ),
         over_time(value, f"value{legend(q.labels)}"),
         over_time(bound, f"{{{{bound}}}}{legend(q.labels)}"),

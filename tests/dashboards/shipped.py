@@ -74,5 +74,10 @@ def texts(part: Any) -> Iterator[str]:
 
 
 def filled_in(expression: str, values: Mapping[str, str]) -> str:
-    """Return a query as Grafana sends it."""
+    """Return a query as Grafana sends it, but for what it escapes in values without a format."""
+
+    def quoted(found: re.Match[str]) -> str:
+        return '"' + values[found[1]].replace('"', r"\"") + '"'
+
+    expression = re.sub(r"\$\{(\w+):doublequote\}", quoted, expression)
     return re.sub(r"\$(\w+)", lambda found: values[found[1]], expression)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -151,7 +152,9 @@ def test_every_suite_has_one_state(world: World) -> None:
         ("bad", "prod"): 0, ("erroring", "prod"): 0, ("crashed", "prod"): 1, ("late", "prod"): 2,
         ("forgotten", "prod"): 3, ("good", "prod"): 6, ("good", "dev"): 6, ("hanging", "prod"): 6,
     }  # fmt: skip
-    assert by(table["E"], "suite", "env")["bad", "prod"] == 2
+    failing = by(table["E"], "suite", "env")
+    assert failing["bad", "prod"] == 2
+    assert ("forgotten", "prod") not in failing, "of what never ran nobody knows that nothing fails"
 
 
 def test_a_vanished_suite_is_shown_for_a_day(world: World) -> None:
@@ -181,6 +184,34 @@ def test_the_suite_page_shows_one_assertion_with_its_bounds(world: World) -> Non
     assert by(asked(world, shown["B"]), "bound") == {("excluded_lower",): 10, ("excluded_upper",): 10}
 
 
+def test_what_does_not_pass_stands_first_by_severity() -> None:
+    """Failed or not evaluated alike: an error of severity P3 stands behind a failure of P0."""
+    (table,) = (panel for panel in read("suite.json")["panels"] if panel["title"] == "Assertions now")
+    sorts = [each["options"]["sort"] for each in table["transformations"] if each["id"] == "sortBy"]
+    # Each sorting leaves equal ones as they stand, so that the last one counts most.
+    assert sorts == [[{"field": "severity", "desc": False}], [{"field": "Value #P", "desc": False}]]
+
+
+@pytest.mark.parametrize(("suite", "passed"), [("bad", {0, 1}), ("erroring", {0}), ("good", {1})])
+def test_assertions_are_sorted_by_whether_they_passed(world: World, suite: str, passed: set[float]) -> None:
+    """An error is no pass."""
+    assert set(asked(world, panel("suite", "Assertions now")["P"], suite=suite).values()) == passed
+
+
+def test_of_several_environments_the_one_that_waits_longest_counts(world: World) -> None:
+    """A run of one does not hide that another has not run, and one that never passed makes it never."""
+    newest = 'max by (env) (dqx_suite_last_run_timestamp_seconds{suite="good"})'
+    earlier, later = sorted(world.prometheus.query(newest, at=world.now).values())
+    assert earlier < later
+    waited = world.now - earlier
+    for title in ("Last run", "Last success"):
+        assert number(world, "suite", title, suite="good") == pytest.approx(waited, abs=0.001)
+    together = 'suite=~"good|erroring"'  # as if they were two environments of one suite
+    query = panel("suite", "Last success")["A"]
+    mixed = replace(query, expression=query.expression.replace("suite=${suite:doublequote}", together))
+    assert asked(world, mixed) == {}
+
+
 def test_the_history_tells_passed_failed_and_not_evaluated(world: World) -> None:
     """1, 0 and -1."""
     (history,) = panel("suite", "History of each assertion").values()
@@ -196,6 +227,16 @@ def test_a_metric_is_compared_with_a_day_and_a_week_before(world: World) -> None
     for before, change in (("B", "C"), ("D", "E")):
         assert by(asked(world, table[before]), "metric") == now
         assert set(asked(world, table[change]).values()) == {0}
+
+
+def test_of_many_scans_those_that_take_longest_now_are_drawn(world: World) -> None:
+    """Ten of them: here two, as there are not so many."""
+    drawn = panel("pipeline", "Scan time")["A"]
+    assert "topk(10, " in drawn.expression
+    two = replace(drawn, expression=drawn.expression.replace("topk(10, ", "topk(2, "))
+    took = by(asked(world, panel("pipeline", "Scan time against rows")["B"]), "snapshot", "dataset")
+    assert len(took) > 2
+    assert sorted(by(asked(world, two), "snapshot", "dataset").values()) == sorted(took.values())[-2:]
 
 
 def test_the_pipeline_shows_what_hangs(world: World) -> None:

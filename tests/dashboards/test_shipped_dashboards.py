@@ -41,7 +41,7 @@ def test_what_is_shipped_is_what_the_generator_makes() -> None:
 def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
     """Yield the metrics of a query, each with the labels that it is picked by."""
     # Without texts, so that a brace in one ends nothing; `[5m]` and the lists of labels are no metrics either.
-    bare = re.sub(r'"[^"]*"', '""', expression)
+    bare = re.sub(r'"[^"]*"|\$\{\w+:doublequote\}', '""', expression)
     bare = re.sub(r"\[[^\]]*\]|\b(?:by|on|group_left) \([^)]*\)|\boffset \w+", " ", bare)
     for found in re.finditer(r"([a-zA-Z_:][\w:]*)(\{[^}]*\})?(\s*\()?", re.sub(r"\d[\d.e]*", "0", bare)):
         name, picked, call = found.groups()
@@ -51,8 +51,8 @@ def selectors(expression: str) -> Iterator[tuple[str, set[str]]]:
 
 def test_the_reader_of_queries_finds_metrics_and_labels() -> None:
     """As written by hand."""
-    query = 'sum by (a) (x_y{s=~"$s",t!="{"}[5m] offset 1d) / on (b) (time() - up) * 1000 and z:w'
-    assert list(selectors(query)) == [("x_y", {"s", "t"}), ("up", set()), ("z:w", set())]
+    query = 'sum by (a) (x_y{s=~"$s",t!="{",u=${u:doublequote}}[5m] offset 1d) / on (b) (time() - up) * 1000 and z:w'
+    assert list(selectors(query)) == [("x_y", {"s", "t", "u"}), ("up", set()), ("z:w", set())]
 
 
 def test_queries_use_names_of_the_catalogue_alone(dashboard: dict[str, Any]) -> None:
@@ -112,17 +112,47 @@ def test_every_panel_says_what_it_is(dashboard: dict[str, Any]) -> None:
 
 
 def test_every_cell_without_a_value_says_so(dashboard: dict[str, Any]) -> None:
-    """Else it would say what its table says when that is empty."""
+    """Else it would say what its table says when that is empty; and no number, which nobody has counted."""
     for panel in dashboard["panels"]:
         if panel["type"] == "table":
-            columns = panel["transformations"][-1]["options"]["renameByName"]
-            named = {
-                override["matcher"]["options"]
-                for override in panel["fieldConfig"]["overrides"]
-                if any(each["id"] == "noValue" for each in override["properties"])
-            }
-            assert set(columns) == named, panel["title"]
-            assert len(set(columns.values())) == len(columns), f"{panel['title']}: two columns of one title"
+            titles = panel["transformations"][-1]["options"]["renameByName"]
+            assert len(set(titles.values())) == len(titles), f"{panel['title']}: two columns of one title"
+            for field, properties in columns(panel).items():
+                assert properties["noValue"] in ("–", "never"), f"{panel['title']}: {titles[field]}"
+            assert set(columns(panel)) == set(titles), panel["title"]
+
+
+def columns(panel: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what a table says of each column, by its field."""
+    return {
+        override["matcher"]["options"]: {each["id"]: each["value"] for each in override["properties"]}
+        for override in panel["fieldConfig"]["overrides"]
+    }
+
+
+def test_no_number_is_cut_to_another_one() -> None:
+    """A cell that is too narrow for 12345679 must not show 2345679, as one that is aligned to the right does."""
+    sized = {"Value", "Lower", "Upper", "Now", "A day before", "A week before"}
+    found = set()
+    for name in FILES:
+        for panel in read(name)["panels"]:
+            titles = panel.get("transformations", [{}])[-1].get("options", {}).get("renameByName", {})
+            for field, title in titles.items():
+                if title in sized:
+                    found.add(title)
+                    properties = columns(panel)[field]
+                    assert (properties["unit"], properties["custom.align"]) == ("short", "left"), title
+    assert found == sized
+
+
+def test_what_a_table_is_sorted_by_is_kept_until_it_is_sorted(dashboard: dict[str, Any]) -> None:
+    """And what is no column is not shown."""
+    for panel in dashboard["panels"]:
+        if panel["type"] == "table":
+            _, kept, *sorts, order = (each["options"] for each in panel["transformations"])
+            fields = {each["field"] for sort in sorts for each in sort["sort"]}
+            assert fields <= set(kept["include"]["names"]), panel["title"]
+            assert set(order["excludeByName"]) == fields - set(order["renameByName"]), panel["title"]
 
 
 def test_ids_are_stable_and_their_own() -> None:
@@ -158,6 +188,20 @@ def test_every_variable_that_is_used_is_there(dashboard: dict[str, Any]) -> None
         if not re.fullmatch(GRAFANA, found)
     }
     assert used <= variables
+
+
+def test_a_single_value_is_quoted_by_its_format(dashboard: dict[str, Any]) -> None:
+    """Else Grafana would look for an apostrophe with a backslash before it."""
+    single = {
+        each["name"]
+        for each in dashboard["templating"]["list"]
+        if each["type"] == "query" and not each["multi"]
+    }
+    for expression in expressions(dashboard):
+        assert not single & set(re.findall(r'"\$(\w+)"', expression))
+    assert {f"${{{name}:doublequote}}" for name in single} <= {
+        found for text in texts(dashboard) for found in re.findall(r"\$\{\w+:doublequote\}", text)
+    }
 
 
 def test_links_lead_to_dashboards_and_variables_that_there_are(dashboard: dict[str, Any]) -> None:

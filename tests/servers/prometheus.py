@@ -60,6 +60,10 @@ class Prometheus:
         found: list[dict[str, Any]] = self._get("alerts")["alerts"]
         return found
 
+    def rules(self) -> list[dict[str, Any]]:
+        """Return the rules with what became of their newest evaluation, as the API has them."""
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
+
     def wait_for(
         self, expression: str, ready: Callable[[dict[Series, float]], bool] = bool, timeout_s: float = 20.0
     ) -> dict[Series, float]:

@@ -25,6 +25,8 @@ SUITE_INFO: Final = "dqx:suite_info"
 SUITE_ASSERTIONS: Final = "dqx:suite_assertions"
 ASSERTION_FAILING_SINCE: Final = "dqx:assertion_failing_since"
 ASSERTION_FAILING: Final = "dqx:assertion_failing"
+SUITE_LATE: Final = "dqx:suite_late"
+SUITE_CRASHED: Final = "dqx:suite_crashed"
 
 VANISHED_WITHIN: Final = "1d"
 """How far back a snapshot, or a target, is looked for that is there no more."""
@@ -143,6 +145,15 @@ class Queries:
         return self._owned(
             f"time() - {SUITE_NEWEST}\n  > max by ({self._identity}) ({allowed} and {self._of_newest_copy})"
         )
+
+    def until_news(self, name: str, known: str, within: str) -> str:
+        """Return what is recorded, and for some time what was recorded of snapshots that are not `known` now.
+
+        While a suite is late or crashed, Alertmanager says nothing of its assertions. So unlike an alert that is kept
+        firing, this one survives a gap of the exporter, and does not survive the run that it waits for, whose
+        failures are news.
+        """
+        return f"{name}\nor last_over_time({name}[{within}]) unless on ({self._identity}) {known}"
 
     def vanished(self) -> str:
         """Return when the last run of each snapshot finished that is there no more."""

@@ -84,6 +84,8 @@ def standing_rules(label_tags: Sequence[str], suites: Sequence[ExpectedSuite] = 
         "dqx",
         (
             *_recordings(ask),
+            Recording(queries.SUITE_LATE, ask.late()),
+            Recording(queries.SUITE_CRASHED, ask.crashed()),
             *_assertion_alerts(ask, suites),
             *_suite_alerts(ask),
             *_plugin_alerts(ask),
@@ -171,12 +173,11 @@ def _suite_alerts(ask: Queries) -> tuple[Alert, ...]:
     return (
         Alert(
             "DQXSuiteLate",
-            ask.late(),
+            ask.until_news(queries.SUITE_LATE, queries.SUITE_NEWEST, STAYS),
             "P1",
             f"{_SNAPSHOT} is late",
             f"No run of {_SNAPSHOT} has finished for {{{{ humanizeDuration $value }}}}, which is longer than its "
             "interval and its grace. What it checks may be bad, and nobody has looked.",
-            stays=STAYS,
         ),
         Alert(
             "DQXSuiteVanished",
@@ -189,12 +190,11 @@ def _suite_alerts(ask: Queries) -> tuple[Alert, ...]:
         ),
         Alert(
             "DQXSuiteCrashed",
-            ask.crashed(),
+            ask.until_news(queries.SUITE_CRASHED, queries.SUITE_INFO, STAYS),
             "P1",
             f"{_SNAPSHOT} started and never finished",
             f"A run of {_SNAPSHOT} started at {{{{ humanizeTimestamp $value }}}}, is past its time limit, and has "
             "not finished: it crashed, was killed, or hangs.",
-            stays=STAYS,
         ),
         Alert(
             "DQXSuiteNeverRan",

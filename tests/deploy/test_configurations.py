@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -162,10 +163,19 @@ def test_grafana_finds_what_is_provisioned(laid_out: Path) -> None:
     assert [*(laid_out / "grafana" / provider["options"]["path"].lstrip("/")).glob("*.json")]
 
 
-def test_the_image_installs_what_there_is_and_starts_what_it_has() -> None:
-    """Extras of the package, and a command of its command line."""
+def test_the_image_installs_what_there_is_and_starts_what_it_has(tmp_path: Path) -> None:
+    """What is copied of the checkout makes a whole package, with extras that it has and a command of its own."""
     text = (DEPLOY / "Dockerfile").read_text()
-    (extras,) = re.findall(r"'dqx\[(.+)\]'", text)
+    for copied in re.findall(r"^COPY (.+) (\S+)$", text, re.MULTILINE):
+        into = tmp_path / copied[1].lstrip("/")
+        for path in (path for pattern in copied[0].split() for path in ROOT.glob(pattern)):
+            if path.is_dir():
+                shutil.copytree(path, into)
+            else:
+                into.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, into)
+    assert _names_in_wheel(tmp_path / "dqx", tmp_path) == _names_in_wheel(ROOT, tmp_path)
+    (extras,) = re.findall(r"\.whl\)\[(.+)\]", text)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {*extras.split(",")} <= {*project["optional-dependencies"]}
     (entry,) = re.findall(r"^ENTRYPOINT (.+)$", text, re.MULTILINE)
@@ -176,6 +186,17 @@ def test_the_image_installs_what_there_is_and_starts_what_it_has() -> None:
     assert served is not None
     assert served.make_context(command, options).params["host"] == "0.0.0.0"
     assert re.search(r"^USER (?!root)\w+$", text, re.MULTILINE)
+
+
+def _names_in_wheel(checkout: Path, folder: Path) -> list[str]:
+    """Build the wheel of a checkout, and return what is in it."""
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=checkout, check=True, capture_output=True)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = sorted(archive.namelist())
+    wheel.unlink()
+    return names
 
 
 def test_the_example_of_nodes_is_one(tmp_path: Path) -> None:

@@ -365,6 +365,17 @@ def test_help_is_there_with_examples() -> None:
     assert "\n    130  interrupted (143: terminated)\n" in invoke("run", "--help").stdout
 
 
+def test_in_a_list_of_commands_each_is_told_in_a_whole_sentence() -> None:
+    """In a terminal of 80 columns, below each group of them."""
+    groups: list[tuple[str, ...]] = [(), ("db",), ("plugins",), ("audit",), ("alerts",), ("dashboards",)]
+    for arguments in groups:
+        commands = (
+            invoke(*arguments, "--help", COLUMNS="80").stdout.partition("\nCommands:\n")[2].splitlines()
+        )
+        assert commands
+        assert [line for line in commands if not line.endswith(".") or line.endswith("...")] == []
+
+
 def test_an_unknown_command_or_flag_names_the_nearest() -> None:
     """Exit code 2."""
     result = invoke("runn")

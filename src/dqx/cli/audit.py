@@ -51,7 +51,9 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.group()
 @verbose_option("Show tracebacks of unexpected errors.")
 def audit() -> None:
-    """Check and show audit trails: the files that `jsonl_file` of the plugin dqx_audit names.
+    """Check and show audit trails.
+
+    They are the files that `jsonl_file` of the plugin dqx_audit names.
 
     \b
     Examples:

@@ -33,9 +33,10 @@ _EVERY_PLUGIN = (
 @verbose_option("Show tracebacks of unexpected errors.")
 @click.pass_context
 def plugins(ctx: click.Context) -> None:
-    """List the plugins that are installed: where each is from, whether it runs, and what can be set.
+    """List the installed plugins and their settings.
 
-    Settings stand in dqx.toml, or under [tool.dqx] in pyproject.toml, as [plugins.NAME].
+    Shows where each is from, whether it runs, and what can be set. Settings stand in dqx.toml, or under [tool.dqx] in
+    pyproject.toml, as [plugins.NAME].
 
     \b
     Examples:
@@ -52,9 +53,10 @@ def plugins(ctx: click.Context) -> None:
 @verbose_option("Show tracebacks of unexpected errors.")
 @click.pass_context
 def check(ctx: click.Context) -> None:
-    """Load and initialize each plugin, as a run would; exit with 2 when one of them is broken.
+    """Load and initialize each plugin, as a run would.
 
-    A plugin that is configured and not installed counts as broken. One that is switched off is not imported.
+    Exits with 2 when one of them is broken. A plugin that is configured and not installed counts as broken. One that
+    is switched off is not imported.
     """
     settings = read_settings()
     with logging_to_stderr(settings.log_level, settings.log_format):

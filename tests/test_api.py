@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from dqx.api import Context
     from dqx.common import AssertionResult
-    from dqx.engine.collect import DecoratedCheck
+    from dqx.engine.check import DecoratedCheck
     from dqx.provider import MetricProvider
 
 DAY = date(2024, 2, 29)
@@ -95,6 +95,9 @@ class Python:
 
     def progress(self) -> float | None:
         return 0.5
+
+    def interrupt(self) -> None:
+        """Go on, as an engine does that cannot be interrupted."""
 
     def scan(self, request: ScanRequest) -> ScanReport:
         self.requests.append(request)
@@ -409,6 +412,7 @@ def test_whatever_a_foreign_engine_raises_is_a_failed_scan(kind: type[Exception]
     assert (result_of(run).status, run.exit_code) == ("ERROR", 3)
     assert "server is gone" in str(result_of(run).reason)
     assert "server is gone" in str(run.datasets[0].error)
+    assert [symbol.source for symbol in run.symbols] == ["scan"]
 
 
 def test_a_metric_that_a_foreign_engine_forgets_is_an_error() -> None:
@@ -464,6 +468,15 @@ def test_what_is_scanned_can_be_asked_from_outside() -> None:
     suite.run({"orders": source}, KEY)
     assert seen == [("orders", 0.5)]
     assert suite.scanning is None
+
+
+def test_a_run_that_is_interrupted_from_outside_ends_and_the_next_one_runs() -> None:
+    """Also where the engine ends its scan as if nothing were."""
+    suite = suite_of(one(lambda mp: mp.num_rows(), "is_zero"))
+    with pytest.raises(KeyboardInterrupt):
+        suite.run({"orders": Python([], act=suite.interrupt)}, KEY)
+    assert suite.scanning is None
+    assert suite.run({"orders": Python([])}, KEY).passed
 
 
 # --- one pass -----------------------------------------------------------------------------------------------
@@ -977,6 +990,23 @@ def test_the_suites_owner_answers_where_nobody_else_does() -> None:
     assert [(r.owner, r.runbook_url) for r in run.results] == [("team", None), ("me", "https://b")]
 
 
+def test_an_assertion_fails_since_the_end_of_the_first_run_in_a_row_that_did_not_pass() -> None:
+    """What passes in between ends it."""
+    store = MetricDB()
+    suite = suite_of(one(lambda mp: mp.num_rows(), "is_zero"), db=store)
+
+    def failing_since() -> object:
+        return store.snapshot("orders", {}, [], KEY.yyyy_mm_dd).failing_since
+
+    first = suite.run({"t": ORDERS}, KEY)
+    suite.run({"t": ORDERS}, KEY)
+    assert failing_since() == {("c", "x"): first.finished_at}
+    suite.run({"t": DataSource.from_records([])}, KEY)
+    assert failing_since() == {}
+    again = suite.run({"t": ORDERS}, KEY)
+    assert failing_since() == {("c", "x"): again.finished_at}
+
+
 def test_settings_from_outside_are_taken_over() -> None:
     """None leaves what the suite has; a plugin's own settings win over those that come later."""
     suite = suite_of(one(lambda mp: mp.num_rows(), "is_zero", severity="P2"), plugin_config={"p": {"a": 1}})
@@ -1014,12 +1044,14 @@ def test_the_plugins_settings_can_be_read_and_not_changed() -> None:
         ({"fail_on": "P9"}, "fail_on: severity is 'P9'"),
         ({"timeout": timedelta()}, "timeout is a positive timedelta"),
         ({"fail_on": "P2", "timeout": timedelta(-1)}, "timeout is a positive timedelta"),
+        ({"label_tags": "env"}, "label_tags is a list of names"),
+        ({"label_tags": ["env", "suite"]}, "the tag 'suite' cannot become a label"),
     ],
 )
 def test_wrong_settings_from_outside_change_nothing(settings: dict[str, Any], message: str) -> None:
     """They are refused as a whole."""
     suite = suite_of(good)
-    before = suite.info
+    before = suite.info, suite.db
     with pytest.raises(ConfigurationError, match=message):
         suite.override(db=MetricDB(), **settings)
-    assert suite.info == before
+    assert (suite.info, suite.db) == before

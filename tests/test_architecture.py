@@ -42,7 +42,11 @@ def modules(*parts: str) -> list[Path]:
     return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
 
+_ABOVE = "common engine api provider arguments plugins orm cli exporter telemetry publish"
 FORBIDDEN = {
+    "value": _ABOVE,
+    "frozen_dict": _ABOVE,
+    "wording": _ABOVE,
     "common": "engine api provider plugins orm cli exporter telemetry",
     "engine": "api provider plugins orm cli exporter publish",
     "provider": "api plugins orm cli exporter publish",

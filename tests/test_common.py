@@ -1,14 +1,10 @@
 """The result model: verdicts, keys, tags and errors, and that none of them can be changed."""
 
-# timestamps without a zone are among what is tested
-
 from __future__ import annotations
 
-import copy
 import dataclasses
-import json
 import pickle
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime
 from itertools import product
 from typing import Any
 
@@ -21,20 +17,17 @@ from dqx.common import (
     AssertionResult,
     ConfigurationError,
     DQXError,
-    FrozenDict,
     PluginOutcome,
     ResultKey,
     ResultValue,
     ScanError,
     StoreError,
     SuiteRun,
-    Tags,
     VerdictError,
-    as_utc,
     check_severity,
-    did_you_mean,
     verdict_of,
 )
+from dqx.frozen_dict import FrozenDict, Tags
 
 DAY = date(2024, 2, 29)
 KEY = ResultKey(DAY, {"env": "prod"})
@@ -211,43 +204,6 @@ def test_a_value_or_the_reason_why_there_is_none() -> None:
     assert caught.value.dataset == "orders"
 
 
-CHANGES: dict[str, Any] = {
-    "set": lambda d: d.__setitem__("a", "x"),
-    "delete": lambda d: d.__delitem__("a"),
-    "clear": lambda d: d.clear(),
-    "pop": lambda d: d.pop("a"),
-    "popitem": lambda d: d.popitem(),
-    "setdefault": lambda d: d.setdefault("b", "x"),
-    "update": lambda d: d.update(b="x"),
-    "or": lambda d: d.__ior__({"b": "x"}),
-}
-
-
-@pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("kind", [FrozenDict, Tags])
-def test_what_belongs_to_a_result_cannot_be_changed(kind: type[FrozenDict[str, str]], change: str) -> None:
-    """By no method of a dict."""
-    frozen = kind({"a": "b"})
-    with pytest.raises(TypeError, match=r"belongs to a result and cannot be changed; dict\(it\) is a copy"):
-        CHANGES[change](frozen)
-    assert frozen == {"a": "b"}
-
-
-@pytest.mark.parametrize("kind", [FrozenDict, Tags])
-def test_frozen_dicts_are_dicts_all_the_same(kind: type[FrozenDict[str, str]]) -> None:
-    """To json, pickle, copy, isinstance and `|`."""
-    frozen = kind({"a": "b"})
-    assert isinstance(frozen, dict)
-    assert json.loads(json.dumps(frozen)) == {"a": "b"}
-    for other in (pickle.loads(pickle.dumps(frozen)), copy.copy(frozen), copy.deepcopy(frozen)):
-        assert other == frozen
-        assert type(other) is kind
-    assert frozen | {"c": "d"} == {"a": "b", "c": "d"}
-    copied = dict(frozen)
-    copied["a"] = "x"
-    assert frozen["a"] == "b"
-
-
 def test_a_run_and_its_results_survive_pickle_and_cannot_be_changed() -> None:
     """They travel between processes as they are."""
     run = suite_run(
@@ -283,26 +239,6 @@ def test_errors_carry_their_culprit_through_pickle(error: DQXError) -> None:
     assert vars(again) == vars(error)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "allowed", "hint"),
-    [
-        ("prize", ["price", "order_id"], "; did you mean 'price'?"),
-        ("PRICE", ["price"], "; did you mean 'price'?"),
-        ("ordr id", ["order id", "x"], "; did you mean 'order id'?"),
-        ("zzz", ["b", "a"], "; there are: a, b"),
-        ("zzz", [], ""),
-        (
-            "q" * 9,
-            [f"c{n:02}" for n in range(30)],
-            "; there are: c00, c01, c02, c03, c04, c05, c06, c07, c08, c09 and 20 more",
-        ),
-    ],
-)
-def test_a_wrong_name_gets_the_nearest_right_one(wrong: str, allowed: list[str], hint: str) -> None:
-    """Or the right ones, when none is near."""
-    assert did_you_mean(wrong, allowed) == hint
-
-
 def test_severities_are_p0_to_p3() -> None:
     """Anything else is refused by name."""
     assert [check_severity(severity, "here") for severity in SEVERITIES] == ["P0", "P1", "P2", "P3"]
@@ -310,23 +246,6 @@ def test_severities_are_p0_to_p3() -> None:
         with pytest.raises(ConfigurationError, match=r"here: severity is .*; allowed are P0") as caught:
             check_severity(wrong, "here")
         assert caught.value.culprit is wrong
-
-
-@pytest.mark.parametrize(
-    ("moment", "utc"),
-    [
-        (date(2024, 2, 29), datetime(2024, 2, 29, tzinfo=UTC)),
-        (datetime(2024, 2, 29, 5), datetime(2024, 2, 29, 5, tzinfo=UTC)),
-        (
-            datetime(2024, 2, 29, 5, tzinfo=timezone(timedelta(hours=5, minutes=30))),
-            datetime(2024, 2, 28, 23, 30, tzinfo=UTC),
-        ),
-    ],
-)
-def test_moments_without_a_zone_are_utc(moment: date, utc: datetime) -> None:
-    """Dates are their midnight."""
-    assert as_utc(moment) == utc
-    assert as_utc(moment).tzinfo is UTC
 
 
 def test_every_status_and_severity_has_a_verdict() -> None:

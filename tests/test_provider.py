@@ -24,8 +24,9 @@ import pytest
 from tests.engine.scanning import DAY, NOW, found, mp, reason, scan, values
 from tests.naming import plain_id
 
-from dqx.common import Analyzer, ConfigurationError, ScanError, SqlDataSource, as_utc
+from dqx.common import Analyzer, ConfigurationError, ScanError, SqlDataSource
 from dqx.provider import DataSource
+from dqx.value import as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -283,6 +284,26 @@ def test_nan_in_pandas_makes_no_sum_nan() -> None:
     ]
     assert values(source, mp.null_count('it\'s "b"')) == [3]
     assert "has no value: no rows, or NULL in all of them" in reason(source, mp.sum('it\'s "b"'))
+
+
+@pytest.mark.parametrize(
+    ("odd", "rest", "largest"),
+    [
+        (Decimal("1.123456789"), Decimal("1.1"), Decimal("1.123456789")),
+        (Decimal("12345.5"), Decimal("9.5"), Decimal("12345.5")),
+        (1.5, 1, 1.5),
+        (2**40 + 1, 1, 2**40 + 1),
+    ],
+)
+def test_one_odd_value_among_many_objects_of_pandas_is_what_it_is(odd: Any, rest: Any, largest: Any) -> None:
+    """The type of a column of Python objects is that of all of them, not of a sample."""
+    objects = pd.Series([*[rest] * 2000, odd, *[rest] * 999], dtype=object)
+    source = DataSource.from_pandas(pd.DataFrame({"a": objects}))
+    assert values(source, mp.maximum("a"), mp.unique_count("a"), mp.sum("a")) == [
+        largest,
+        2,
+        rest * 2999 + odd,
+    ]
 
 
 def test_in_arrow_polars_and_parquet_nan_is_a_number(tmp_path: Path) -> None:

@@ -33,24 +33,26 @@ from dqx.common import (
     SuiteInfo,
     SuiteRun,
     check_severity,
-    one_line,
     verdict_of,
 )
-from dqx.engine.collect import CheckProducer, Context, DecoratedCheck, check, check_name, collect
+from dqx.engine.check import CheckProducer, Context, DecoratedCheck, check, check_name
+from dqx.engine.collect import collect
 from dqx.engine.evaluate import Evaluation
 from dqx.engine.plan import make_plan
 from dqx.engine.sweep import scan_datasets
 from dqx.engine.symbols import describe_symbols, scanned_values, stored_metrics
+from dqx.engine.watch import Watch
 from dqx.provider import MetricProvider
 from dqx.publish import Publication, note_dropped, publish
 from dqx.telemetry import installed, tracing
-from dqx.telemetry.labels import DEFAULT_LABEL_TAGS, check_label_tags
+from dqx.telemetry.labels import DEFAULT_LABEL_TAGS
+from dqx.wording import one_line
 
 if TYPE_CHECKING:
     from datetime import date
     from types import TracebackType
 
-    from dqx.common import Analyzer, AssertionResult, StoredMetric, SymbolInfo
+    from dqx.common import AssertionResult, StoredMetric, SymbolInfo
     from dqx.engine.assertion import Assertion
     from dqx.engine.plan import Symbol
     from dqx.orm.records import SnapshotState
@@ -122,7 +124,6 @@ class VerificationSuite:
         self._db = db
         self._name = name.strip()
         self._plugin_config = plugin_config
-        check_label_tags(label_tags)
         self._label_tags = tuple(label_tags)
         self._plugins_allow = plugins_allow
         self._plugins_deny = plugins_deny
@@ -130,8 +131,7 @@ class VerificationSuite:
         self._plugin_manager: PluginManager | None = None
         self._registered_plugins: dict[str, ResultProcessor] = {}
         self._last_run: SuiteRun | None = None
-        self._scanning: tuple[str, Analyzer] | None = None
-        self._interrupted = False
+        self._watch = Watch()
         self._process, self._turn = os.getpid(), threading.RLock()
         default_grace = max((every or timedelta()) / 4, _GRACE_MIN)
         self.info = SuiteInfo(
@@ -170,8 +170,7 @@ class VerificationSuite:
 
         Made to be asked by another thread, as a progress bar does.
         """
-        scanning = self._scanning
-        return None if scanning is None else (scanning[0], scanning[1].progress())
+        return self._watch.scanning
 
     def assertions(self) -> list[Assertion]:
         """Return what the checks assert, in order, each with its owner; they are run for it, no data is read.
@@ -189,10 +188,7 @@ class VerificationSuite:
 
         Made to be called by another thread, as the command line does when it is told to end.
         """
-        self._interrupted = True
-        scanning = self._scanning
-        if scanning is not None:
-            scanning[1].interrupt()
+        self._watch.interrupt()
 
     def override(
         self,
@@ -209,6 +205,9 @@ class VerificationSuite:
         """Take over settings from outside, as the command line has them; None leaves the suite's own.
 
         A plugin's settings are joined key by key, and the suite's own win.
+
+        Raises:
+            ConfigurationError: When one of them is not what it should be; nothing is taken over.
         """
         where = f"suite '{self._name}'"
         info = self.info
@@ -217,6 +216,9 @@ class VerificationSuite:
         if timeout is not None:
             refuse_duration(where, "timeout", timeout)
             info = replace(info, timeout_s=timeout.total_seconds())
+        if label_tags is not None:
+            refuse_label_tags(where, label_tags)
+            self._label_tags = tuple(label_tags)
         self.info = info
         if db is not None:
             self._db = db
@@ -229,9 +231,6 @@ class VerificationSuite:
                 for name, settings in own.items()
             }
             self._plugin_config = {**given, **joined}
-        if label_tags is not None:
-            check_label_tags(label_tags)
-            self._label_tags = tuple(label_tags)
         self._plugins_allow = self._plugins_allow if plugins_allow is None else plugins_allow
         self._plugins_deny = self._plugins_deny if plugins_deny is None else plugins_deny
         self._plugins_timeout = self._plugins_timeout if plugins_timeout is None else plugins_timeout
@@ -271,7 +270,7 @@ class VerificationSuite:
             return self._run(sources_by_name(datasources), key, allow_future=allow_future)
 
     def _run(self, sources: Mapping[str, SqlDataSource], key: ResultKey, *, allow_future: bool) -> SuiteRun:
-        self._interrupted = False
+        self._watch.begin()
         started_at, started = _now(), time.perf_counter()
         refuse_key(key, started_at, allow_future=allow_future)
         assertions = self.assertions()
@@ -291,8 +290,7 @@ class VerificationSuite:
             deadline = started + self.info.timeout_s
             reports = scan_datasets(plan, sources, key, started_at, deadline, self._watch)
             values = {**history, **scanned_values(plan, reports)}
-            only = next(iter(sources)) if len(sources) == 1 else None
-            results = Evaluation(self._name, key, values, only, _now).decide(assertions)
+            results = Evaluation(self._name, key, values, plan.only_dataset, _now).decide(assertions)
             symbols = describe_symbols(plan, reports, values, self._name, key)
             run = SuiteRun(
                 run_id=run_id,
@@ -368,11 +366,6 @@ class VerificationSuite:
 
     def _labels(self, key: ResultKey) -> dict[str, str]:
         return {tag: key.tags[tag] for tag in self._label_tags if tag in key.tags}
-
-    def _watch(self, dataset: str, analyzer: Analyzer | None) -> None:
-        self._scanning = None if analyzer is None else (dataset, analyzer)
-        if self._interrupted:
-            raise KeyboardInterrupt
 
     def _history(
         self, lagged: Mapping[tuple[str, str, date], Symbol], key: ResultKey

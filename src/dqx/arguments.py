@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from dqx.common import ConfigurationError, ResultKey, SqlDataSource
+from dqx.telemetry.labels import check_label_tags
 
 
 def refuse_name(name: object) -> None:
@@ -31,7 +32,7 @@ def refuse_parts(where: str, checks: object, db: object, plugin_config: object) 
 
 
 def refuse_label_tags(where: str, label_tags: object) -> None:
-    """Raise ConfigurationError for what is no list of names."""
+    """Raise ConfigurationError for what is no list of names, or has one that cannot become a label."""
     if (
         isinstance(label_tags, str)
         or not isinstance(label_tags, Iterable)
@@ -40,6 +41,7 @@ def refuse_label_tags(where: str, label_tags: object) -> None:
         raise ConfigurationError(
             f"{where}: label_tags is a list of names, such as ['env'], not {label_tags!r}", label_tags
         )
+    check_label_tags(label_tags)
 
 
 def refuse_texts(where: str, **texts: object) -> None:

@@ -16,20 +16,18 @@ Bad data is a result, never an exception.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, NoReturn, Protocol, TypeVar, get_args, runtime_checkable
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
+
+from dqx.frozen_dict import FrozenDict, Tags
+from dqx.value import Value  # noqa: TC001  # whoever asks for the types of these records is to find it here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from dqx.engine.metrics import MetricSpec
-
-Value = int | float | Decimal | date | datetime
-"""What a metric can be. Integers and decimals are exact; datetimes without a zone are UTC."""
 
 Severity = Literal["P0", "P1", "P2", "P3"]
 Status = Literal["SUCCESS", "FAILURE", "ERROR", "SKIPPED"]
@@ -79,18 +77,6 @@ class VerdictError(DQXError):
         return type(self), (str(self), self.run)
 
 
-def did_you_mean(wrong: str, allowed: Iterable[str]) -> str:
-    """Return `; did you mean 'price'?`, or the allowed names when none is near, for the end of a message."""
-    names = sorted(set(allowed))
-    near = difflib.get_close_matches(wrong.lower(), [name.lower() for name in names], n=1)
-    if near:
-        return f"; did you mean {next(name for name in names if name.lower() == near[0])!r}?"
-    if not names:
-        return ""
-    shown = ", ".join(names[:10])
-    return f"; there are: {shown}" + (f" and {len(names) - 10} more" if len(names) > 10 else "")
-
-
 def check_severity(severity: str, where: str) -> Severity:
     """Return `severity` when it is one of P0 to P3; raise ConfigurationError naming `where` otherwise."""
     for known in SEVERITIES:
@@ -99,31 +85,6 @@ def check_severity(severity: str, where: str) -> Severity:
     raise ConfigurationError(
         f"{where}: severity is {severity!r}; allowed are {', '.join(SEVERITIES)}", severity
     )
-
-
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-class FrozenDict(dict[K, V]):
-    """A `dict` that cannot be changed; json, pickle, copy and isinstance treat it as the dict it is."""
-
-    __slots__ = ()
-
-    def _read_only(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError("this belongs to a result and cannot be changed; dict(it) is a copy that can")
-
-    __setitem__ = __delitem__ = __ior__ = _read_only
-    clear = pop = popitem = setdefault = update = _read_only
-
-    def __reduce__(self) -> tuple[type[FrozenDict[K, V]], tuple[dict[K, V]]]:
-        return type(self), (dict(self),)
-
-
-class Tags(FrozenDict[str, str]):
-    """Tags of a run or a result, text to text."""
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -442,21 +403,6 @@ class SqlDataSource(Protocol):
     def analyzer(self) -> Analyzer:
         """Return what computes metrics on this data."""
         ...
-
-
-def as_utc(moment: date) -> datetime:
-    """Return a date or datetime as an aware datetime in UTC; without a zone it is taken as UTC."""
-    if not isinstance(moment, datetime):
-        return datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def one_line(text: str) -> str:
-    """Return text with what would break its line, forge another, or steer a terminal, spelled out."""
-    if text.isprintable():
-        return text
-    joiner = "\u200d"  # holds an emoji together; not printable by Python's count
-    return "".join(c if c.isprintable() or c == joiner else c.encode("unicode_escape").decode() for c in text)
 
 
 def verdict_of(results: Sequence[AssertionResult], fail_on: Severity) -> Verdict:

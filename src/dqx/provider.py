@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from datetime import date
-from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from dqx.arguments import refuse_texts
-from dqx.common import ConfigurationError, did_you_mean
+from dqx.common import ConfigurationError
 from dqx.engine import sources
 from dqx.engine.expression import Expression, Metric, Operation, Spread, as_expression
-from dqx.engine.metrics import Literals, MetricKind, MetricSpec, is_finite, plain_value
+from dqx.metric_arguments import DAYS_MAX, MetricOptions, is_days, literals_of, metric_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,16 +20,16 @@ if TYPE_CHECKING:
     import duckdb
 
     from dqx.common import Analyzer
+    from dqx.engine.metrics import Literals
     from dqx.engine.reader import Reader
 
 Paths = str | os.PathLike[str]
 
-# A century; further back no calendar needs to reach.
-_DAYS_MAX = 36_525
-
 
 class DataSource:
     """Data to check. Its constructors read nothing: what cannot be read is a failed scan of the run.
+
+    What is not even of the right kind, such as a number for a path, is a ConfigurationError.
 
     Every constructor takes `name=`, by which the dataset is known when sources are given to `run` as a list,
     and `date_column=`, which keeps a run to the rows of its key's date: [date, date + 1 day), in UTC.
@@ -199,15 +197,6 @@ def _texts(paths: Paths | Sequence[Paths]) -> list[str]:
     return [os.fspath(path) for path in listed]
 
 
-class MetricOptions(TypedDict, total=False):
-    """What every metric takes beside its own arguments."""
-
-    dataset: str | None
-    lag: int
-    where: str | None
-    name: str | None
-
-
 class MetricProvider:
     """The metrics of a check, `mp`. Each method gives an expression; nothing is computed here.
 
@@ -217,6 +206,8 @@ class MetricProvider:
 
     Rows with NULL in the column are left out, except by `num_rows` and `null_count`. Where no row is left,
     `sum`, `average` and the like have no value, and the assertion ends as ERROR; counts are 0.
+
+    Each raises a ConfigurationError that names it where an argument is not what it should be.
     """
 
     def __init__(self) -> None:
@@ -224,61 +215,61 @@ class MetricProvider:
 
     def num_rows(self, **options: Unpack[MetricOptions]) -> Metric:
         """Count the rows."""
-        return _metric("num_rows", (), **options)
+        return metric_of("num_rows", (), **options)
 
     def count(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Count the rows in which the column is not NULL."""
-        return _metric("count", (column,), **options)
+        return metric_of("count", (column,), **options)
 
     def null_count(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Count the rows in which the column is NULL."""
-        return _metric("null_count", (column,), **options)
+        return metric_of("null_count", (column,), **options)
 
     def sum(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Add up a column of numbers; exactly, where they are integers or decimals."""
-        return _metric("sum", (column,), **options)
+        return metric_of("sum", (column,), **options)
 
     def average(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Return the arithmetic mean of a column of numbers."""
-        return _metric("average", (column,), **options)
+        return metric_of("average", (column,), **options)
 
     def minimum(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Return the smallest number, or the earliest date or timestamp."""
-        return _metric("minimum", (column,), **options)
+        return metric_of("minimum", (column,), **options)
 
     def maximum(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Return the largest number, or the latest date or timestamp."""
-        return _metric("maximum", (column,), **options)
+        return metric_of("maximum", (column,), **options)
 
     def variance(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Return the sample variance (n - 1) of a column of numbers; it needs two values."""
-        return _metric("variance", (column,), **options)
+        return metric_of("variance", (column,), **options)
 
     def stddev(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Return the sample standard deviation (n - 1) of a column of numbers; it needs two values."""
-        return _metric("stddev", (column,), **options)
+        return metric_of("stddev", (column,), **options)
 
     def median(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Return the median of a column of numbers, the mean of the middle two where they are even."""
-        return _metric("median", (column,), **options)
+        return metric_of("median", (column,), **options)
 
     def quantile(self, column: str, q: float, **options: Unpack[MetricOptions]) -> Metric:
         """Return the value below which the share `q` (0 to 1) of a column lies, linearly interpolated."""
         if isinstance(q, bool) or not isinstance(q, (int, float)) or not 0 <= q <= 1:
             raise ConfigurationError(f"quantile({column}): q is a share between 0 and 1, not {q!r}", q)
-        return _metric("quantile", (column,), (float(q),), **options)
+        return metric_of("quantile", (column,), (float(q),), **options)
 
     def first(self, column: str, order_by: str, **options: Unpack[MetricOptions]) -> Metric:
         """Return the value in the row where `order_by` is smallest, of those in which neither is NULL."""
-        return _metric("first", (column, order_by), **options)
+        return metric_of("first", (column, order_by), **options)
 
     def unique_count(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Count the distinct values, exactly."""
-        return _metric("unique_count", (column,), **options)
+        return metric_of("unique_count", (column,), **options)
 
     def approx_unique_count(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Estimate the number of distinct values (HyperLogLog, within a few percent), in little memory."""
-        return _metric("approx_unique_count", (column,), **options)
+        return metric_of("approx_unique_count", (column,), **options)
 
     def duplicate_count(self, columns: Sequence[str], **options: Unpack[MetricOptions]) -> Metric:
         """Count the rows whose key was there before: the rows less the distinct keys.
@@ -292,37 +283,37 @@ class MetricProvider:
             )
         # The order of a set is not the same in every process, and the metric must be found again in the store.
         names = sorted(columns, key=str) if isinstance(columns, (set, frozenset)) else columns
-        return _metric("duplicate_count", tuple(names), **options)
+        return metric_of("duplicate_count", tuple(names), **options)
 
     def count_values(
         self, column: str, values: Literals | Iterable[Literals], **options: Unpack[MetricOptions]
     ) -> Metric:
         """Count the rows in which the column is the value, or one of the values."""
-        return _metric("count_values", (column,), _literals("count_values", column, values), **options)
+        return metric_of("count_values", (column,), literals_of("count_values", column, values), **options)
 
     def not_in_count(
         self, column: str, allowed: Literals | Iterable[Literals], **options: Unpack[MetricOptions]
     ) -> Metric:
         """Count the rows in which the column is none of the allowed values; NULL is not counted."""
-        return _metric("not_in_count", (column,), _literals("not_in_count", column, allowed), **options)
+        return metric_of("not_in_count", (column,), literals_of("not_in_count", column, allowed), **options)
 
     def pattern_count(self, column: str, regex: str, **options: Unpack[MetricOptions]) -> Metric:
         """Count the rows in which a part of the text matches; `^` and `$` make it the whole. RE2's syntax."""
         if not isinstance(regex, str):
             raise ConfigurationError(f"pattern_count({column}): the pattern is text, not {regex!r}", regex)
-        return _metric("pattern_count", (column,), (regex,), **options)
+        return metric_of("pattern_count", (column,), (regex,), **options)
 
     def min_length(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Return the number of characters of the shortest text."""
-        return _metric("min_length", (column,), **options)
+        return metric_of("min_length", (column,), **options)
 
     def max_length(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Return the number of characters of the longest text."""
-        return _metric("max_length", (column,), **options)
+        return metric_of("max_length", (column,), **options)
 
     def freshness(self, column: str, **options: Unpack[MetricOptions]) -> Metric:
         """Return the seconds from the column's newest date or timestamp to the time of the run."""
-        return _metric("freshness", (column,), **options)
+        return metric_of("freshness", (column,), **options)
 
     def custom_sql(self, expression: str, **options: Unpack[MetricOptions]) -> Metric:
         """Compute one aggregate expression of the user's own, such as `sum(a * b) / sum(b)`.
@@ -331,7 +322,7 @@ class MetricProvider:
         """
         if not isinstance(expression, str):
             raise ConfigurationError(f"custom_sql takes SQL text, not {expression!r}", expression)
-        return _metric("custom_sql", (), sql=expression, **options)
+        return metric_of("custom_sql", (), sql=expression, **options)
 
 
 class ExtendedMetrics:
@@ -350,9 +341,9 @@ class ExtendedMetrics:
 
         Days without a stored value are left out; with fewer than two the assertion is SKIPPED.
         """
-        if not _is_count(offset) or not _is_count(n) or n < 2:
+        if not is_days(offset) or not is_days(n) or n < 2:
             raise ConfigurationError(
-                f"stddev over history: offset is 0 to {_DAYS_MAX} days, n is 2 to {_DAYS_MAX}; "
+                f"stddev over history: offset is 0 to {DAYS_MAX} days, n is 2 to {DAYS_MAX}; "
                 f"found offset={offset!r}, n={n!r}",
                 (offset, n),
             )
@@ -362,55 +353,3 @@ class ExtendedMetrics:
 def _ratio(metric: Expression, days: int) -> Expression:
     base = as_expression(metric)
     return Operation("/", base, base.shift(days))
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _DAYS_MAX
-
-
-def _metric(
-    kind: MetricKind,
-    columns: tuple[str, ...],
-    values: tuple[Literals, ...] = (),
-    sql: str | None = None,
-    **options: Unpack[MetricOptions],
-) -> Metric:
-    """Make a metric; raise ConfigurationError that names it when an argument is wrong."""
-    for option in options:
-        if option not in MetricOptions.__annotations__:
-            hint = did_you_mean(option, MetricOptions.__annotations__)
-            raise ConfigurationError(f"{kind} takes no argument {option!r}{hint}", option)
-    lag, where = options.get("lag", 0), options.get("where")
-    for column in columns:
-        if not isinstance(column, str) or not column:
-            raise ConfigurationError(f"{kind}: a column is named by text, not by {column!r}", column)
-    if where is not None and not isinstance(where, str):
-        raise ConfigurationError(f"{kind}: where is one SQL condition as text, not {where!r}", where)
-    dataset, name = options.get("dataset"), options.get("name")
-    for option, value in (("dataset", dataset), ("name", name)):
-        if value is not None and (not isinstance(value, str) or not value.strip()):
-            raise ConfigurationError(f"{kind}: {option} is text, not {value!r}", value)
-    if not _is_count(lag):
-        raise ConfigurationError(f"{kind}: lag is a number of days, 0 to {_DAYS_MAX}, not {lag!r}", lag)
-    return Metric(MetricSpec(kind, columns, values, sql, where), dataset, lag, name)
-
-
-def _literals(kind: MetricKind, column: str, values: Literals | Iterable[Literals]) -> tuple[Literals, ...]:
-    """Return the values of a list or a single one, in a fixed order; raise ConfigurationError for others."""
-    several = isinstance(values, Iterable) and not isinstance(values, (str, bytes))
-    listed: list[Literals] = []
-    for value in map(plain_value, values if several else [values]):  # type: ignore[arg-type]  # `several` tells
-        if not isinstance(value, (bool, int, float, Decimal, date, str)):
-            hint = "; null_count counts NULL" if value is None else ""
-            raise ConfigurationError(
-                f"{kind}({column}): {value!r} is no number, text, boolean or date{hint}", value
-            )
-        if not is_finite(value):
-            raise ConfigurationError(
-                f'{kind}({column}): {value!r} is not finite; write where="isnan({column})"', value
-            )
-        listed.append(value)
-    if not listed:
-        raise ConfigurationError(f"{kind}({column}): no values were given", column)
-    # A set has no order, and the same metric must be found again in the store.
-    return tuple(sorted(listed, key=repr)) if isinstance(values, (set, frozenset)) else tuple(listed)

@@ -7,9 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from dqx.common import FrozenDict, StoreError, one_line
+from dqx.common import StoreError
+from dqx.frozen_dict import FrozenDict
 from dqx.telemetry import tracing
 from dqx.telemetry.redaction import redact_traceback, secrets_in
+from dqx.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -27,9 +27,9 @@ from dqx.common import (
     SuiteInfo,
     SuiteRun,
     SymbolInfo,
-    Tags,
     verdict_of,
 )
+from dqx.frozen_dict import Tags
 from dqx.orm.records import SnapshotState
 from dqx.plugins import PluginManager, ResultProcessor
 from dqx.publish import Publication

@@ -18,6 +18,7 @@ from tests.alerting.timeline import (
     began,
     outcome,
     plugin,
+    pushed,
     registered,
     run,
     without,
@@ -52,6 +53,10 @@ def serve(**labels: str) -> Target:
 
 def node(which: tuple[str, str]) -> Target:
     return Target(*which)
+
+
+def gateway(instance: str) -> Target:
+    return Target(instance, "gateway", own="pushgateway_build_info")
 
 
 def of_flights(tags: dict[str, str]) -> tuple[Group, ...]:
@@ -166,6 +171,11 @@ SCENARIOS = [
             .show(119, run(119, started=60, every=DAY))
         ],
         {118: [], 119: [], 200: []},
+    ),
+    Scenario(
+        "finished by a clock that was a day ahead",
+        [serve().show(0, run(DAY, BAD))],
+        {1: [failed(), LATE], DAY - 76: [failed(), LATE], DAY: [failed()], DAY + 74: [failed()]},
     ),
     Scenario("never ran", [serve().show(0, registered(0))], {74: [], 76: [NEVER], 500: [NEVER]}),
     Scenario(
@@ -341,6 +351,16 @@ SCENARIOS = [
         "the host of a text file is down",
         [node(NODE_A).runs([0]).down(20, 60), Target("host-c:9100", "node").down(20, 60)],
         {24: [], 26: [down(*NODE_A)]},
+    ),
+    Scenario(
+        "a Pushgateway is down",
+        [gateway("gateway:9091").show(0, pushed(run(0))).down(20, 60)],
+        {24: [], 26: [down("gateway:9091", "gateway")]},
+    ),
+    Scenario(
+        "a Pushgateway that others push to is down",
+        [serve().runs([0]), gateway("gateway:9091").down(20, 60)],
+        {26: [], 60: []},
     ),
     Scenario(
         "a Pushgateway beside the exporter, then a failure by both",

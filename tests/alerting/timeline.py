@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dqx.alerting.promql import quoted
 from dqx.common import AssertionResult, PluginOutcome
+from dqx.frozen_dict import FrozenDict
 from dqx.telemetry import names
 from dqx.telemetry.sample import Sample
 from dqx.telemetry.snapshot import snapshot_of, suite_info, without_run
@@ -119,7 +120,16 @@ def registered(at: float, suite: str = "flights", **facts: Any) -> Snapshot:
 
 def with_series(snapshot: Snapshot, metric: names.Metric, value: float) -> Snapshot:
     """Return a snapshot with one more series."""
-    return replace(snapshot, samples=(*snapshot.samples, Sample(metric, snapshot.common, value)))
+    return replace(snapshot, samples=(*snapshot.samples, Sample(metric, snapshot.identity.series, value)))
+
+
+def pushed(snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot as a Pushgateway shows it: with the job of the push, and no instance."""
+    samples = (
+        replace(each, labels=FrozenDict({**each.labels, "job": "dqx", "instance": ""}))
+        for each in snapshot.samples
+    )
+    return replace(snapshot, samples=tuple(samples))
 
 
 def without(snapshot: Snapshot, *metrics: names.Metric) -> Snapshot:
@@ -131,19 +141,21 @@ def without(snapshot: Snapshot, *metrics: names.Metric) -> Snapshot:
 class Target:
     """Something that is scraped every minute, and what it shows from which minute on.
 
-    Where samples vanish (`vanishing`) nothing is scraped: what is shown is a sample of that minute alone.
+    Where samples vanish (`vanishing`) nothing is scraped: what is shown is a sample of that minute alone. `own` is a
+    series of the target itself, beside what it shows.
     """
 
     instance: str = "127.0.0.1:9464"
     job: str = "dqx"
     labels: Mapping[str, str] = field(default_factory=dict)
     vanishing: bool = False
+    own: str | None = None
     shown: list[tuple[int, str, Sequence[Sample]]] = field(default_factory=list)
     away: list[tuple[int, int]] = field(default_factory=list)
 
     def show(self, at: int, snapshot: Snapshot) -> Target:
         """Show a snapshot from a minute on, instead of the one of the same identity."""
-        self.shown.append((at, snapshot.identity, snapshot.samples))
+        self.shown.append((at, snapshot.identity.text, snapshot.samples))
         return self
 
     def runs(self, minutes: Iterable[int], *results: AssertionResult, **facts: Any) -> Target:
@@ -159,7 +171,7 @@ class Target:
 
     def retire(self, at: int, suite: str = "flights", **facts: Any) -> Target:
         """Show of a snapshot that it was retired, as `dqx serve` does for 25 hours, and then no more."""
-        identity = run(at, suite=suite, **facts).identity
+        identity = run(at, suite=suite, **facts).identity.text
         self.shown.append((at, identity, (suite_info(suite, about(**facts)),)))
         return self.forget(at + 25 * HOUR, identity)
 
@@ -184,6 +196,8 @@ class Target:
             page = {key: value for each in pages.values() for key, value in each.items()} if is_up else {}
             if not self.vanishing:
                 page[self._series("up", {})] = float(is_up)
+                if self.own and is_up:
+                    page[self._series(self.own, {})] = 1.0
             for key, value in page.items():
                 found.setdefault(key, [None] * len(steps))[number] = value
         return found

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from dqx.cli.diagnostics import logging_to_stderr
+from dqx.cli.ending import Stopped
 from dqx.cli.logs import json_log_handler, text_log_handler
 from dqx.common import ConfigurationError
 from dqx.telemetry import names
@@ -28,6 +30,15 @@ def logged(handler: Callable[[], logging.Handler], capsys: pytest.CaptureFixture
     out, err = capsys.readouterr()
     assert out == ""
     return err
+
+
+def test_of_a_signal_there_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    """SQLAlchemy logs one when a signal comes while it closes a connection; of other errors it stays."""
+    logger = logging.getLogger("sqlalchemy.pool.impl.NullPool")
+    with logging_to_stderr(None, None):
+        for error in (Stopped(), ValueError("closed")):
+            logger.error("Exception closing connection", exc_info=error)
+    assert capsys.readouterr().err.count("Exception closing connection") == 1
 
 
 def test_json_is_one_object_per_line_with_the_fields_of_the_record(

@@ -192,7 +192,7 @@ def test_a_signal_ends_a_scan_and_the_run_stays_as_started(
     assert out == ""
     assert (
         err
-        == f"dqx: {word}; suite 'checks' did not finish; its run stays in sqlite:///{folder}/q.db as started\n"
+        == f"dqx: {word}; suite 'checks' did not finish; what its run stored stays in sqlite:///{folder}/q.db\n"
     )
     with closing(MetricDB("sqlite:///q.db")) as store:
         assert [(run.verdict, run.finished_at) for run in store.runs()] == [(None, None)]
@@ -264,6 +264,25 @@ with signals.heard(), signals.during("it did not finish", lambda: print("interru
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (143, "dqx: terminated; it did not finish\n")
     assert out.startswith("interrupted\n")
+
+
+def test_no_exception_is_raised_into_an_extension_that_is_imported(folder: Path) -> None:
+    """Many abort at one, as DuckDB does: the process ends where it is."""
+    program = """
+import _imp, importlib.machinery, os, signal, types
+from dqx.cli.ending import StopSignals
+_imp.exec_dynamic = lambda module: os.kill(os.getpid(), signal.SIGTERM)
+signals = StopSignals()
+with signals.heard(), signals.during("it did not finish", lambda: None):
+    try:
+        importlib.machinery.ExtensionFileLoader("it", "it.so").exec_module(types.ModuleType("it"))
+    finally:
+        print("raised", flush=True)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], text=True, capture_output=True, env=environment(), check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", "dqx: terminated; it did not finish\n")
 
 
 def test_signals_are_as_they_were_afterwards() -> None:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from tests.strategies import Row
 
-from dqx.common import ResultValue, as_utc
+from dqx.value import as_utc
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from dqx.common import ResultValue
     from dqx.engine.metrics import MetricSpec
 
 Predicate = Callable[[Row], bool]

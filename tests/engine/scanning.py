@@ -9,8 +9,9 @@ from dqx.common import ScanReport, ScanRequest
 from dqx.provider import DataSource, MetricProvider
 
 if TYPE_CHECKING:
-    from dqx.common import ResultValue, Value
+    from dqx.common import ResultValue
     from dqx.engine.expression import Metric
+    from dqx.value import Value
 
 mp = MetricProvider()
 NOW = datetime(2024, 3, 5, 12, 0, 0, 250_000, tzinfo=UTC)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dqx.common import ConfigurationError, StoreError
-from dqx.engine.collect import AssertionDraft, Context, DecoratedCheck, check, collect
+from dqx.engine.check import AssertionDraft, Context, DecoratedCheck, check
+from dqx.engine.collect import collect
 from dqx.provider import MetricProvider
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def unnamed(mp: MetricProvider, ctx: Context) -> AssertionDraft:
 
 
 EVE, NEW_YEAR = date(2023, 12, 31), date(2024, 1, 1)
+NOON = datetime(2023, 12, 31, 12, tzinfo=UTC)
 ROUND = "has its bounds the wrong way round"
 REFUSED: dict[str, tuple[Callable[[MetricProvider, Context], Any], str, object]] = {
     "no validator": (unnamed, "has no validator, so it asserts nothing", "sum(a)"),
@@ -169,6 +171,7 @@ REFUSED: dict[str, tuple[Callable[[MetricProvider, Context], Any], str, object]]
         f"not between 2 and 1 {ROUND}",
         "2",
     ),
+    "reversed moments": (lambda mp, ctx: draft(mp, ctx).is_between(NEW_YEAR, NOON), ROUND, "2024-01-01"),
     "reversed dates": (lambda mp, ctx: draft(mp, ctx).is_between(NEW_YEAR, EVE), ROUND, "2024-01-01"),
     "bool": (lambda mp, ctx: ctx.assert_that(True), "not True; compare with .is_eq", True),
     "number": (lambda mp, ctx: ctx.assert_that(5), "takes a metric or an expression of metrics", 5),

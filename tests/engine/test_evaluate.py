@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from tests.naming import plain_id
 
 from dqx.common import AssertionResult, ResultKey, ResultValue, ScanError
-from dqx.engine.collect import check, collect
+from dqx.engine.check import check
+from dqx.engine.collect import collect
 from dqx.engine.evaluate import Evaluation
 from dqx.engine.plan import Symbol
 from dqx.provider import MetricProvider
 
 if TYPE_CHECKING:
-    from dqx.engine.collect import Context
+    from dqx.engine.check import Context
     from dqx.engine.expression import Expression
 
 DB: Any = object()
@@ -55,6 +56,7 @@ def decided(actual: Expression, validator: str, *arguments: Any, **known: Any) -
 
 BIG = 2**53
 OUTCOMES: list[tuple[Any, str, tuple[Any, ...], bool]] = [
+    (Decimal("0.1"), "is_between", (0.1, Decimal("0.1")), True),  # one number, written in two ways
     (5, "is_eq", (5,), True),
     (5, "is_eq", (5.0,), True),
     (5, "is_eq", (Decimal("5.00"),), True),
@@ -273,6 +275,11 @@ def test_a_failure_says_what_was_found_and_what_was_allowed() -> None:
 def test_a_failure_says_what_a_bound_came_to(validator: str, bounds: tuple[Any, ...], allowed: str) -> None:
     """A bound that is an expression alone tells nobody what was allowed."""
     assert decided(A, validator, *bounds, a=8, b=2).reason == f"sum(a) is 8, which is not {allowed}"
+
+
+def test_a_failure_of_what_must_not_be_between_says_that_it_is() -> None:
+    """Not that it is not not between."""
+    assert decided(A, "is_not_between", 0, 10, a=8).reason == "sum(a) is 8, which is between 0 and 10"
 
 
 def test_a_result_carries_where_it_is_from() -> None:

@@ -148,6 +148,8 @@ def test_a_nested_field_is_no_column(tmp_path: Path) -> None:
     assert both(path, "a") == (["2", "2", "0", "1", "2"], *WHOLLY)
     assert both(path, "s")[0][:3] == ["2", "2", "0"]
     assert both(path, "l")[0][:3] == ["2", "2", "0"]
+    alike = write(tmp_path / "u.parquet", {"s": [{"a": 100}, {"a": None}], "s, a": [1, 2]})
+    assert both(alike, "s, a")[0] == ["2", "2", "0", "1", "2"]
 
 
 def test_moments_out_of_the_calendar_are_read_and_refused(tmp_path: Path) -> None:

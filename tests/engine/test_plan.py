@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dqx.common import ConfigurationError
-from dqx.engine.collect import check, collect
+from dqx.engine.check import check
+from dqx.engine.collect import collect
 from dqx.engine.plan import Plan, make_plan
 from dqx.provider import MetricProvider
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dqx.engine.collect import Context
+    from dqx.engine.check import Context
 
 DB: Any = object()
 

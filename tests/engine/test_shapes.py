@@ -135,6 +135,11 @@ def test_a_stand_in_that_is_lost_moved_or_doubled_gives_nothing() -> None:
     assert shape is not None
     one, two = shape.stand_ins
     assert shape.fill(f"(a > {one}) AND (b < {two})") == "(a > 1) AND (b < 2)"
-    for written in (f"a > {one}", f"b < {two} AND a > {one}", f"a > {one} AND b < {two} AND c < {two}"):
+    for written in (
+        f"a > {one}",
+        f"b < {two} AND a > {one}",
+        f"a > {one} AND b < {two} AND c < {two}",
+        f"b < {two} AND a > {one} AND b < {two}",
+    ):
         assert shape.fill(written) is None
     assert shape_of(f"a > {one}") is None, "a number that looks like a stand-in"

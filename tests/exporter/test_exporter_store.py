@@ -181,6 +181,30 @@ def test_failing_since_is_that_of_the_store(
     }
 
 
+def test_of_runs_that_never_finished_the_first_shows(
+    store: MetricDB, page: Callable[[], Answer], make: Examples
+) -> None:
+    """Else one that runs more often than its time limit is long, and always crashes, would never be past it."""
+
+    def started() -> float:
+        (only,) = page().values("dqx_suite_started_timestamp_seconds").values()
+        return only
+
+    def start(minute: int, **tags: str) -> None:
+        store.start_run(f"crashed at {minute}", make.info(), make.key(0, **tags), make.at(0, minute))
+
+    for minute in (0, 5, 10):
+        start(minute)
+        assert started() == make.at(0).timestamp()
+    make.store(store, make.run("finished", make.key(0), minute=15))
+    assert started() == make.at(0, 15).timestamp()
+    for minute in (20, 25):
+        start(minute, env="prod", team="another")
+        assert started() == make.at(0, 20).timestamp()
+    store.start_run("backfill", make.info(), make.key(-9), make.at(0, 30))
+    assert started() == make.at(0, 20).timestamp()
+
+
 def test_a_suite_that_was_registered_and_never_ran_shows(
     store: MetricDB, page: Callable[[], Answer], make: Examples
 ) -> None:

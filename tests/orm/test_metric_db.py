@@ -13,21 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import select
 
-from dqx.common import (
-    ConfigurationError,
-    DatasetRun,
-    PluginOutcome,
-    ResultKey,
-    StoredMetric,
-    StoreError,
-    Tags,
-)
+from dqx.common import ConfigurationError, DatasetRun, PluginOutcome, ResultKey, StoredMetric, StoreError
+from dqx.frozen_dict import Tags
 from dqx.orm import MetricDB, SnapshotState, StoredRun
+from dqx.orm.runs import newest
+from dqx.orm.schedules import known_tags
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.orm.conftest import Examples
+
+    from dqx.orm.state import Stamp
 
 ODD_NAMES = [
     "🛫 départ",
@@ -189,6 +186,19 @@ def test_runs_come_newest_first_by_key_date_then_start(store: MetricDB, make: Ex
 
     assert [run.run_id for run in store.runs()] == ["day 2, late", "day 2, early", "day 1", "backfill"]
     assert [run.run_id for run in store.runs(limit=2)] == ["day 2, late", "day 2, early"]
+
+
+def test_the_newest_of_more_suites_than_a_statement_takes_are_in_one_order(
+    store: MetricDB, make: Examples
+) -> None:
+    """They are asked for in parts, and the newest run may be in the last."""
+    for day, suite in ((2, "second"), (1, "first"), (3, "third")):
+        make.store(store, make.run(suite, make.key(day), suite=suite))
+    gap = range(1_000, 6_000)  # of no suite
+    with store._database.transaction("read") as connection:
+        first, second, third = (known_tags(connection, s)[0].number for s in ("first", "second", "third"))
+        found = newest(connection, [first, *gap, second, *gap, third], limit=2)
+    assert [row.run_id for row in found] == ["third", "second"]
 
 
 def test_runs_are_chosen_by_suite_and_by_at_least_these_tags(store: MetricDB, make: Examples) -> None:
@@ -514,13 +524,19 @@ def test_failing_since_counts_for_assertions_that_have_a_result(store: MetricDB,
     assert state.failing_since == {(run.results[0].check, "a"): make.at(0)}
 
 
-def test_changes_count_what_is_written_and_nothing_else(store: MetricDB, make: Examples) -> None:
-    """An exporter reads again only when the number is another one."""
-    seen = [store.changes()]
+def test_the_stamp_is_another_one_after_what_is_written_and_after_nothing_else(
+    store: MetricDB, make: Examples
+) -> None:
+    """By it an exporter knows whether to read again."""
+    seen: list[Stamp] = []
 
     def note() -> None:
-        seen.append(store.changes())
+        state = store.state([])
+        assert state is not None
+        seen.append(state.stamp)
 
+    make.store(store, make.run("r0", make.key(-9)))
+    note()
     make.store(store, make.run("r1", make.key()))
     note()
     store.record_outcomes("r1", [])
@@ -529,16 +545,16 @@ def test_changes_count_what_is_written_and_nothing_else(store: MetricDB, make: E
     note()
     store.forget("orders")
     note()
-    store.delete_run("r1")
+    assert store.prune(timedelta(days=1), make.at(0)) == 1
     note()
-    store.prune(timedelta(days=1), make.at(0))
+    store.delete_run("r1")
     note()
     with pytest.raises(StoreError):
         store.record_outcomes("r1", [])
     store.suites(), store.runs(), store.results("r1")
 
     assert len(set(seen)) == len(seen)
-    assert store.changes() == seen[-1]
+    assert store.state([], unless=seen[-1]) is None
 
 
 def test_a_second_object_sees_what_the_first_stored(persistent_url: str, make: Examples) -> None:

@@ -306,6 +306,22 @@ def test_a_locked_table(postgres_url: str, make: Examples, monkeypatch: pytest.M
         assert [run.run_id for run in store.runs()] == ["r0"]
 
 
+def test_a_program_that_stops_in_a_transaction_keeps_nobody_out(
+    postgres_url: str, make: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its host went down, or somebody stopped it: the server ends its transaction, and others get its locks."""
+    monkeypatch.setattr("dqx.orm.postgresql._IDLE_LIMIT_S", 0.3)
+    with closing(MetricDB(postgres_url)) as stopped, closing(MetricDB(postgres_url)) as store:
+        store.start_run("r0", make.info(), make.key(), make.at(0))
+
+        def stop_half_way() -> None:
+            with stopped._database.transaction("alone"):
+                store.start_run("r1", make.info(), make.key(), make.at(0, 1))
+
+        assert "idle-in-transaction timeout" in refusal(stop_half_way)
+        assert [run.run_id for run in store.runs()] == ["r1", "r0"]
+
+
 def test_a_server_that_restarts_is_used_again(postgres_server: Postgres, postgres_url: str) -> None:
     """A connection that the server ended is no concern of the next transaction."""
     with closing(MetricDB(postgres_url)) as store:

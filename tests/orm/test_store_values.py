@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dqx.common import StoredMetric, StoreError, as_utc
+from dqx.common import StoredMetric, StoreError
 from dqx.orm import MetricDB
 from dqx.orm.values import (
     clean,
@@ -26,6 +26,7 @@ from dqx.orm.values import (
     encode_tags,
     encode_time,
 )
+from dqx.value import as_utc
 
 if TYPE_CHECKING:
     from tests.orm.conftest import Examples

@@ -20,6 +20,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import StatusCode
 
 from dqx import DataSource, MetricDB, ResultKey, VerificationSuite, __version__, check
+from dqx.common import PluginOutcome
 from dqx.plugins.otel import OtelPlugin
 from dqx.telemetry import names, tracing
 from dqx.telemetry.instruments import instruments_on
@@ -350,10 +351,14 @@ def test_a_long_lived_process_counts_its_runs(sdk: Sdk) -> None:
 
 
 def test_calls_into_plugins_are_measured(sdk: Sdk) -> None:
-    """Each by plugin and phase."""
-    deliver(sdk.plugin())
-    points = sdk.metrics()["dqx.plugin.call.duration"].data.data_points
-    assert {point.attributes["phase"] for point in points} == {"initialize", "process"}
+    """Each by plugin and phase; one that is switched off has none."""
+    plugin, run = sdk.plugin(), suite_run()
+    plugin.initialize({})
+    plugin.process(list(run.results), list(run.symbols), run.suite, context_of(run))
+    plugin.finish([PluginOutcome("a", "process", "timed_out", 0.5), PluginOutcome("b", "load", "disabled")])
+    (point,) = sdk.metrics()["dqx.plugin.call.duration"].data.data_points
+    assert (point.attributes["plugin"], point.attributes["phase"]) == ("a", "process")
+    assert (point.count, point.sum) == (1, 0.5)
 
 
 @pytest.mark.parametrize(

@@ -340,6 +340,9 @@ def test_loading_is_a_span_and_bounded(site: Path, caplog: pytest.LogCaptureFixt
         first = run_through(manager)
         assert endings(first) == [("slow", "load", "timed_out")]
         wait_until(lambda: "Plugin slow came back from load" in caplog.text)
+        (late,) = [record for record in caplog.records if "came back" in record.getMessage()]
+        fields = ("dqx.plugin.name", "dqx.plugin.distribution", "dqx.plugin.phase", "dqx.plugin.outcome")
+        assert [vars(late)[name] for name in fields] == ["slow", "dist", "load", "timed_out"]
         assert endings(run_through(manager))[-1] == ("slow", "process", "ok")
         spans = [span.name for span in exporter.get_finished_spans()]
     assert spans == ["load slow", "load slow", "initialize slow", "process slow"]

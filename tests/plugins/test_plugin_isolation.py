@@ -18,7 +18,8 @@ import pydantic
 import pytest
 from tests.plugins.stand_ins import wait_until
 
-from dqx.common import ResultKey, Tags
+from dqx.common import ResultKey
+from dqx.frozen_dict import Tags
 from dqx.plugins.declared import validated
 from dqx.plugins.failure import Failure
 from dqx.plugins.isolation import Worker, own_copy

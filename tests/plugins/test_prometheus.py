@@ -19,6 +19,7 @@ from tests.servers.series import read
 
 from dqx.exporter import in_process
 from dqx.plugins.prometheus import PrometheusPlugin, PrometheusSettings, address
+from dqx.telemetry import names
 from dqx.testing import assertion_result, context_of, suite_run
 
 if TYPE_CHECKING:
@@ -120,6 +121,15 @@ def test_a_registry_yields_what_the_run_found() -> None:
     assert delivered.errors == []
     assert series_of(registry) == delivered.expected()
     assert any(name == "dqx_plugin_ok" for name, _ in series_of(registry))
+
+
+def test_a_registry_is_told_of_no_metric_that_it_never_yields() -> None:
+    """A program may have one of that name: those of `dqx serve`, and those that go by OTLP alone."""
+    registry = CollectorRegistry()
+    for metric in names.METRICS:
+        if metric.source != "run":
+            Gauge(metric.prometheus_name, metric.help, registry=registry)
+    assert deliver({"registry": registry}).errors == []
 
 
 def test_true_is_the_default_registry() -> None:

@@ -30,7 +30,8 @@ from dqx.orm import MetricDB
 from dqx.provider import DataSource
 from dqx.telemetry import names
 from dqx.telemetry.exporters import Destination
-from dqx.telemetry.providers import Telemetry, install
+from dqx.telemetry.installation import install
+from dqx.telemetry.providers import Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from tests.servers.pushgateway import Gateway
 
     from dqx.common import SuiteRun
-    from dqx.engine.collect import DecoratedCheck
+    from dqx.engine.check import DecoratedCheck
     from dqx.telemetry.ledger import Ledger, Signal
 
 TODAY = datetime.now(UTC).date()

@@ -15,7 +15,8 @@ from dqx.plugins import PluginManager
 from dqx.plugins.otel import OtelPlugin
 from dqx.plugins.prometheus import PrometheusPlugin
 from dqx.telemetry.exporters import destinations
-from dqx.telemetry.providers import Delivery, Telemetry, install
+from dqx.telemetry.installation import install
+from dqx.telemetry.providers import Delivery, Telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

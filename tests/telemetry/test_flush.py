@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import threading
 import time
+import weakref
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ from dqx.telemetry.exporters import destinations
 from dqx.telemetry.ledger import Ledger
 from dqx.telemetry.providers import Telemetry
 from dqx.telemetry.sender import Sender
+from dqx.telemetry.span_buffer import SpanBuffer
 from dqx.testing import captured_logs
 
 if TYPE_CHECKING:
@@ -338,6 +341,38 @@ def test_what_is_made_after_the_end_is_counted_as_lost(
         assert telemetry.tracer_provider is not None
         telemetry.tracer_provider.get_tracer("mine").start_span("late").end()
         assert telemetry.flush(20).dropped == {("traces", "timeout"): 1}
+
+
+def test_what_was_shut_down_holds_nothing(otlp: OtlpReceiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program may configure and shut down again and again: connections, providers and late spans are let go."""
+    with telemetry_to(otlp.url, monkeypatch) as telemetry:
+        fill(telemetry)
+        held: list[weakref.ref[Any]] = [weakref.ref(pipe._exporter) for pipe in telemetry._pipes]
+        assert telemetry.tracer_provider is not None
+        assert telemetry.meter_provider is not None
+        providers: list[weakref.ref[Any]] = [
+            weakref.ref(telemetry.tracer_provider),
+            weakref.ref(telemetry.meter_provider),
+        ]
+        assert telemetry.shutdown().complete
+        telemetry.tracer_provider.get_tracer("mine").start_span("late").end()
+        buffer = telemetry._pipes[0]
+        assert isinstance(buffer, SpanBuffer)
+        assert not buffer._queue
+        assert gone(held)
+    del telemetry, buffer
+    assert gone(providers)
+
+
+def gone(held: list[weakref.ref[Any]], timeout_s: float = 20.0) -> bool:
+    """Wait until nothing holds any of these any more; tell whether that came to pass."""
+    until = time.monotonic() + timeout_s
+    while any(one() is not None for one in held):
+        if time.monotonic() > until:
+            return False
+        gc.collect()
+        time.sleep(0.01)
+    return True
 
 
 def test_spans_that_were_not_sampled_are_not_sent(

@@ -52,6 +52,17 @@ def test_only_what_was_there_when_the_flush_began_is_written_off() -> None:
     assert ledger.open(ledger.taken) == 2
 
 
+def test_an_answer_refuses_no_more_than_was_sent() -> None:
+    """Whatever a server says: what is delivered never falls below nothing."""
+    ledger = Ledger("traces")
+    for refused, delivered, dropped in ((1, 2, {"rejected": 1}), (9, 2, {"rejected": 4})):
+        ledger.take(3)
+        ledger.attempt()
+        ledger.refused = refused
+        ledger.arrive(3)
+        assert (ledger.delivered, ledger.dropped) == (delivered, dropped)
+
+
 def test_the_reason_is_that_of_the_latest_attempt() -> None:
     """And out of time where there was none."""
     ledger = Ledger("metrics")

@@ -255,7 +255,7 @@ def test_all_statuses_are_counted_for_each_severity_in_use() -> None:
 def test_what_is_not_known_is_not_sent() -> None:
     """A bare context, as somebody's own test has it, is enough for the rest."""
     made = snapshot_of([], [], "empty", {})
-    assert made.identity == "empty"
+    assert made.identity.text == "empty"
     assert made.newest
     assert {sample.metric for sample in made.samples} == {
         names.SUITE_INFO,

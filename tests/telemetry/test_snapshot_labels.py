@@ -147,7 +147,7 @@ def test_names_come_back_from_the_parser_as_they_were_made_legal(
         for s in family.samples
         if family.name == names.ASSERTION_PASSED.prometheus_name
     }
-    assert parsed == {(made.suite, legal(check), legal(assertion))}
+    assert parsed == {(made.identity.suite, legal(check), legal(assertion))}
 
 
 def test_assertions_that_are_the_same_once_cut_get_a_hash_and_a_warning() -> None:

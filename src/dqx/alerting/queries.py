@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from dqx.alerting.promql import selector
-from dqx.common import FrozenDict
+from dqx.frozen_dict import FrozenDict
 from dqx.telemetry import names
 
 if TYPE_CHECKING:
@@ -140,10 +140,13 @@ class Queries:
         return f"{selector(ASSERTION_FAILING, {**self.labels, **labels}, *others)} == -1"
 
     def late(self) -> str:
-        """Return the seconds since the newest run of each snapshot that is later than it should be."""
+        """Return the seconds since the newest run of each snapshot that is later than it should be.
+
+        Or until then: where the clock of a host was ahead, the runs after it count as backfills, and nothing new shows.
+        """
         allowed = f"{names.SUITE_EXPECTED_INTERVAL.prometheus_name} + {names.SUITE_GRACE.prometheus_name}"
         return self._owned(
-            f"time() - {SUITE_NEWEST}\n  > max by ({self._identity}) ({allowed} and {self._of_newest_copy})"
+            f"abs(time() - {SUITE_NEWEST})\n  > max by ({self._identity}) ({allowed} and {self._of_newest_copy})"
         )
 
     def until_news(self, name: str, known: str, within: str) -> str:
@@ -276,6 +279,17 @@ class Queries:
 
 
 def exporter_down() -> str:
-    """Return the targets that are down and serve DQX, or have served it within a day."""
-    served = f"last_over_time({names.BUILD_INFO.prometheus_name}[{VANISHED_WITHIN}])"
-    return f'up{{job="dqx"}} == 0\nor (up == 0 and on (job, instance) {served})'
+    """Return the targets that are down and serve DQX, or have served it within a day.
+
+    What was pushed does not say by which gateway it came: `honor_labels` leaves it the job it was pushed with, and no
+    instance. So each gateway counts once something of DQX was pushed.
+    """
+    build_info = names.BUILD_INFO.prometheus_name
+    served = f"last_over_time({build_info}[{VANISHED_WITHIN}])"
+    gateway = f"last_over_time(pushgateway_build_info[{VANISHED_WITHIN}])"
+    pushed = f'last_over_time({build_info}{{instance=""}}[{VANISHED_WITHIN}])'
+    return (
+        f'up{{job="dqx"}} == 0\n'
+        f"or (up == 0 and on (job, instance) {served})\n"
+        f"or (up == 0 and on (job, instance) {gateway} and on () {pushed})"
+    )

@@ -9,7 +9,7 @@ from dqx.alerting import queries
 from dqx.alerting.promql import duration, quoted
 from dqx.alerting.queries import Queries
 from dqx.alerting.template import literal
-from dqx.common import FrozenDict
+from dqx.frozen_dict import FrozenDict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

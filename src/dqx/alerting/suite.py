@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from dqx.alerting.promql import duration, quoted
 from dqx.alerting.template import literal
-from dqx.common import AssertionResult, FrozenDict
+from dqx.common import AssertionResult
+from dqx.frozen_dict import FrozenDict
 from dqx.telemetry import names
 from dqx.telemetry.assertion_series import AssertionSeries
 from dqx.telemetry.labels import Identity, identity_of, legal

@@ -58,7 +58,7 @@ def alerts() -> None:
 @tag_option
 @suite_option
 @every_option
-@verbose_option("Show tracebacks of unexpected errors.")
+@verbose_option()
 def export(
     *,
     checks: tuple[Path, ...],
@@ -83,11 +83,10 @@ def export(
     """  # noqa: D301  # \b is how click is told to keep lines as they are
     from dqx.alerting.rules import RUNBOOKS, standing_rules, vanishing_rules
     from dqx.alerting.rules_file import rules_file
-    from dqx.telemetry.labels import DEFAULT_LABEL_TAGS, check_label_tags
+    from dqx.telemetry.labels import check_label_tags
 
     settings = read_settings()
-    label_tags = DEFAULT_LABEL_TAGS if settings.label_tags is None else settings.label_tags
-    labels = tuple(check_label_tags(label_tags).values())
+    labels = tuple(check_label_tags(settings.known_label_tags).values())
     known: list[ExpectedSuite] = []
     if checks:
         suites = [
@@ -95,7 +94,7 @@ def export(
             for path in checks
             for found in load_suites(path, None, suite=suite, every=every, every_default=settings.every)
         ]
-        known = _expected(suites, merged("--tag", tags, settings.tags), label_tags)
+        known = _expected(suites, merged("--tag", tags, settings.tags), settings.known_label_tags)
     else:
         given = {"--otlp": otlp, "--tag": tags, "--suite": suite, "--every": every}
         for flag, value in given.items():

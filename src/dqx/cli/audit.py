@@ -13,7 +13,10 @@ import click
 from dqx.cli.diagnostics import verbose_option
 from dqx.cli.duration import parse_duration
 from dqx.cli.output import emit, laid_out, plain_table, result_console
-from dqx.common import ConfigurationError, as_utc, one_line
+from dqx.cli.verdict_table import VERDICT_STYLES, tags_text
+from dqx.common import ConfigurationError
+from dqx.value import as_utc
+from dqx.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -49,7 +52,6 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 
 
 @click.group()
-@verbose_option("Show tracebacks of unexpected errors.")
 def audit() -> None:
     """Check and show audit trails.
 
@@ -65,9 +67,9 @@ def audit() -> None:
 @audit.command()
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @click.option("--anchor", metavar="HASH", callback=_hash, help="A hash that must be in the chain.")
-@verbose_option("Show tracebacks of unexpected errors.")
+@verbose_option()
 @click.pass_context
-def verify(ctx: click.Context, files: tuple[Path, ...], anchor: str | None) -> None:
+def verify(ctx: click.Context, *, files: tuple[Path, ...], anchor: str | None) -> None:
     """Find the first line of each FILE that is wrong.
 
     Give the files that a trail was rotated to along with it, in any order. An --anchor is the head of the
@@ -95,8 +97,8 @@ def verify(ctx: click.Context, files: tuple[Path, ...], anchor: str | None) -> N
     callback=_moment,
     help="Leave out what is older: 2024-01-31 (UTC), or 7d (ago).",
 )
-@verbose_option("Show tracebacks of unexpected errors.")
-def show(file: Path, failed: bool, since: datetime | None) -> None:
+@verbose_option()
+def show(*, file: Path, failed: bool, since: datetime | None) -> None:
     """Show the runs in FILE, in the order in which they were recorded.
 
     \b
@@ -153,8 +155,6 @@ def _recorded(record: Mapping[str, Any]) -> datetime:
 
 def _runs(records: Sequence[Mapping[str, Any]]) -> Table:
     """Return one row per run, with what became of the plugins where that was recorded."""
-    from dqx.cli.verdict_table import tags_text
-
     plugins = dict(_told([record for record in records if record.get("kind") == "outcomes"], _plugins))
 
     def run_of(record: Mapping[str, Any]) -> Iterator[list[object]]:
@@ -228,8 +228,6 @@ def _bounds(thresholds: Mapping[str, Any]) -> str:
 def _table(columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
     """Return a table; names are anybody's text, and none of it steers the terminal."""
     from rich.text import Text
-
-    from dqx.cli.verdict_table import VERDICT_STYLES
 
     table = plain_table(*columns)
     for row in rows:

@@ -10,7 +10,8 @@ from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from dqx.common import ConfigurationError, did_you_mean
+from dqx.common import ConfigurationError
+from dqx.wording import did_you_mean
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -30,7 +30,7 @@ def dashboards() -> None:
     metavar="UID",
     help="The uid of a Prometheus data source in Grafana, instead of a variable to pick one by.",
 )
-@verbose_option("Show tracebacks of unexpected errors.")
+@verbose_option()
 def export(*, folder: Path, datasource: str | None) -> None:
     """Write the dashboards into a folder.
 
@@ -43,10 +43,8 @@ def export(*, folder: Path, datasource: str | None) -> None:
       dqx dashboards export /var/lib/grafana/dashboards --datasource prometheus
     """  # noqa: D301  # \b is how click is told to keep lines as they are
     from dqx.dashboards import dashboards as shipped
-    from dqx.telemetry.labels import DEFAULT_LABEL_TAGS
 
-    label_tags = read_settings().label_tags
-    found = shipped(DEFAULT_LABEL_TAGS if label_tags is None else label_tags, datasource)
+    found = shipped(read_settings().known_label_tags, datasource)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, dashboard in found.items():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqx.common import ConfigurationError, did_you_mean
+from dqx.common import ConfigurationError
+from dqx.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,15 +13,15 @@ from dqx.cli.checks_file import load_suites
 from dqx.cli.diagnostics import verbose_option
 from dqx.cli.duration import duration_text, duration_value
 from dqx.cli.options import db_option, every_option, merged, suite_option, tag_option
+from dqx.cli.readable import counted
 from dqx.cli.settings import read_settings
 from dqx.cli.store import existing_store, open_store
 from dqx.cli.verdict_table import tags_text
-from dqx.common import ConfigurationError, ResultKey, did_you_mean, one_line
+from dqx.common import ConfigurationError, ResultKey
+from dqx.wording import did_you_mean, one_line
 
 if TYPE_CHECKING:
     from dqx.common import SuiteInfo
-
-_verbose_option = verbose_option("Show tracebacks of unexpected errors.")
 
 
 @click.group()
@@ -42,7 +42,7 @@ def db() -> None:
 @tag_option
 @suite_option
 @every_option
-@_verbose_option
+@verbose_option()
 def register(
     *,
     checks: Path,
@@ -87,7 +87,7 @@ def register(
     help="How far back runs are kept: 400d.",
 )
 @db_option
-@_verbose_option
+@verbose_option()
 def prune(*, keep: timedelta, db: str | None) -> None:
     """Remove old runs.
 
@@ -99,13 +99,13 @@ def prune(*, keep: timedelta, db: str | None) -> None:
     """  # noqa: D301  # \b is how click is told to keep lines as they are
     with existing_store(db or read_settings().db) as store:
         count = store.prune(keep, datetime.now(UTC))
-        click.echo(f"removed {count:,} {'run' if count == 1 else 'runs'} from {store.url}")
+        click.echo(f"removed {counted(count, 'run')} from {store.url}")
 
 
 @db.command("delete-run")
 @click.argument("run_id")
 @db_option
-@_verbose_option
+@verbose_option()
 def delete_run(*, run_id: str, db: str | None) -> None:
     """Remove one run, as if it had not been.
 
@@ -124,7 +124,7 @@ def delete_run(*, run_id: str, db: str | None) -> None:
 @click.argument("suite")
 @tag_option
 @db_option
-@_verbose_option
+@verbose_option()
 def forget(
     *,
     suite: str,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from dqx.cli.ending import Stopped
 from dqx.telemetry.redaction import redact, redact_exception
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class UnexpectedError(click.ClickException):
         super().__init__(message)
 
 
-def verbose_option(help_text: str) -> Callable[[_F], _F]:
+def verbose_option(help_text: str = "Show tracebacks of unexpected errors.") -> Callable[[_F], _F]:
     """Return the option -v, which counts before and after the name of a command; `is_verbose` tells."""
 
     def keep(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
@@ -76,6 +77,8 @@ def logging_to_stderr(level: LogLevel | None, form: LogFormat | None) -> Iterato
     handler = json_log_handler() if form == "json" else text_log_handler()
     if level is None and form is None:
         handler.addFilter(lambda record: record.name != "dqx.plugins.audit")
+    # A signal may come while SQLAlchemy closes a connection, and it logs that with a traceback.
+    handler.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], Stopped)))
     root = logging.getLogger()
     before = root.level
     root.addHandler(handler)

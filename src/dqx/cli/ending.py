@@ -105,7 +105,9 @@ class StopSignals:
         for number, own in self._taken.items():
             signal.signal(number, own)
 
-    def _raise(self, number: int, _frame: FrameType | None) -> None:
+    def _raise(self, number: int, frame: FrameType | None) -> None:
+        if _loads_extension(frame):
+            self._end_at_once(number)
         # Kept, as the exception may be lost: DuckDB ends a query with an error of its own in its place.
         if self._received is None:
             self._received = signal.Signals(number)
@@ -136,6 +138,15 @@ class StopSignals:
         self._received = signal.Signals(number)
         _say(self.said)
         os._exit(self.exit_code)
+
+
+def _loads_extension(frame: FrameType | None) -> bool:
+    """Tell whether an extension module is being imported: many abort at an exception, DuckDB with exit code 134."""
+    while frame is not None:
+        if frame.f_code.co_qualname.startswith("ExtensionFileLoader."):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def _after_fork() -> None:

@@ -15,7 +15,8 @@ from dqx.cli.run_json import render_history
 from dqx.cli.settings import read_settings
 from dqx.cli.store import existing_store
 from dqx.cli.verdict_table import VERDICT_STYLES, tags_text
-from dqx.common import ConfigurationError, did_you_mean, one_line
+from dqx.common import ConfigurationError
+from dqx.wording import did_you_mean, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +40,7 @@ _BAD: Mapping[Status, str] = {"FAILURE": "failed", "ERROR": "not evaluated", "SK
     "-n", "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many runs to show."
 )
 @format_option
-@verbose_option("Show tracebacks of unexpected errors.")
+@verbose_option()
 def history(
     *,
     suite: str,

@@ -11,7 +11,8 @@ from dqx import __version__
 from dqx.cli.diagnostics import Refused, UnexpectedError, is_verbose, verbose_option
 from dqx.cli.ending import Stopped, StopSignals, leave
 from dqx.cli.output import Unwritable, open_streams
-from dqx.common import DQXError, did_you_mean
+from dqx.common import DQXError
+from dqx.wording import did_you_mean
 
 if TYPE_CHECKING:
     from typing import Any
@@ -47,7 +48,7 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="dqx", message="%(prog)s %(version)s")
-@verbose_option("Show tracebacks of unexpected errors.")
+@verbose_option()
 def dqx() -> None:
     """Check data, and hand the results to the monitoring you already run.
 

@@ -10,7 +10,7 @@ from dqx.cli.diagnostics import logging_to_stderr, verbose_option
 from dqx.cli.duration import duration_text
 from dqx.cli.output import emit, laid_out, plain_table, result_console
 from dqx.cli.settings import read_settings
-from dqx.common import one_line
+from dqx.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -30,7 +30,7 @@ _EVERY_PLUGIN = (
 
 
 @click.group(invoke_without_command=True)
-@verbose_option("Show tracebacks of unexpected errors.")
+@verbose_option()
 @click.pass_context
 def plugins(ctx: click.Context) -> None:
     """List the installed plugins and their settings.
@@ -50,14 +50,18 @@ def plugins(ctx: click.Context) -> None:
 
 
 @plugins.command()
-@verbose_option("Show tracebacks of unexpected errors.")
+@verbose_option()
 @click.pass_context
 def check(ctx: click.Context) -> None:
     """Load and initialize each plugin, as a run would.
 
     Exits with 2 when one of them is broken. A plugin that is configured and not installed counts as broken. One that
     is switched off is not imported.
-    """
+
+    \b
+    Example:
+      dqx plugins check
+    """  # noqa: D301  # \b is how click is told to keep lines as they are
     settings = read_settings()
     with logging_to_stderr(settings.log_level, settings.log_format):
         broken = check_plugins(settings)

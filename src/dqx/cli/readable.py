@@ -1,4 +1,4 @@
-"""Values and names as a person reads them: short, on one line, and never so short that two look alike."""
+"""Values and counts as a person reads them: short, and never so short that two look alike."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from dqx.common import as_utc
+from dqx.value import as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dqx.common import Value
+    from dqx.value import Value
 
-_DIGITS_MAX = 17  # a double has no more
+_DIGITS_MAX = 17  # a float has no more
+# Of a float, as many are those that were written; to tell more apart, the fewest are shown that do: of 0.3 and its
+# neighbour not 0.29999999999999999 and 0.30000000000000004.
+_DIGITS_SURE = 15
 
 
 def readable(values: Sequence[Value]) -> list[str]:
@@ -28,6 +31,11 @@ def readable(values: Sequence[Value]) -> list[str]:
         if len(set(texts)) >= len(set(values)):
             return texts
     return [str(value) for value in values]
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things: `1 row`, `1,000 rows`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _text(value: Value, extra: int) -> str:
@@ -45,6 +53,8 @@ def _text(value: Value, extra: int) -> str:
     if value == 0:
         return "0"
     size = value.adjusted() if isinstance(value, Decimal) else math.floor(math.log10(abs(value)))
+    if isinstance(value, float) and 3 + extra + (size if 0 <= size < 15 else 0) > _DIGITS_SURE:
+        return f"{value:,}".removesuffix(".0")
     if not -7 <= size < 15:
         return f"{value:.{2 + extra}e}"
     shown = f"{value:,.{(2 if size >= 0 else 2 - size) + extra}f}"

@@ -245,7 +245,7 @@ class _Runner:
     def _run(self, suite: VerificationSuite) -> SuiteRun:
         for message in suite.missing_plugins().values():
             raise ConfigurationError(f"{message}; install it, or take its settings away")
-        kept = f"; its run stays in {suite.db.url} as started" if suite.db.persistent else ""
+        kept = f"; what its run stored stays in {suite.db.url}" if suite.db.persistent else ""
         with (
             progress_bar(suite, wanted=self.bar),
             self.signals.during(f"suite '{suite.name}' did not finish{kept}", suite.interrupt),

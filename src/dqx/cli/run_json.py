@@ -16,7 +16,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dqx.common import ResultValue, as_utc
+from dqx.common import ResultValue
+from dqx.value import as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

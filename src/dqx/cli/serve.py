@@ -34,7 +34,7 @@ DEFAULT_PORT = 9464
     type=click.IntRange(0, 65_535),
     help="The port; 0 takes a free one.",
 )
-@verbose_option("Show tracebacks of unexpected errors.")
+@verbose_option()
 @log_level_option
 @log_format_option
 def serve(
@@ -54,17 +54,16 @@ def serve(
     from dqx.exporter.app import ExporterApp
     from dqx.exporter.server import Server
     from dqx.exporter.store import StoreSource
-    from dqx.telemetry.labels import DEFAULT_LABEL_TAGS, check_label_tags
+    from dqx.telemetry.labels import check_label_tags
 
     # It warns of every scrape that comes while another one is answered.
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     settings = read_settings()
-    label_tags = DEFAULT_LABEL_TAGS if settings.label_tags is None else settings.label_tags
-    check_label_tags(label_tags)
+    check_label_tags(settings.known_label_tags)
     with (
         logging_to_stderr(log_level or settings.log_level, log_format or settings.log_format),
         existing_store(db or settings.db) as store,
-        closing(StoreSource(store, label_tags)) as source,
+        closing(StoreSource(store, settings.known_label_tags)) as source,
         closing(Server(ExporterApp(source), host, port)) as server,
     ):
         click.echo(f"answering {server.url}/metrics from {store.url}", err=True)

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dqx.cli.duration import parse_duration
 from dqx.cli.settings_file import find_settings_file
-from dqx.common import ConfigurationError, Severity, did_you_mean
+from dqx.common import ConfigurationError, Severity
+from dqx.telemetry.labels import DEFAULT_LABEL_TAGS
 from dqx.telemetry.redaction import redact
+from dqx.wording import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 LogFormat = Literal["text", "json"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -49,6 +51,11 @@ class Settings:
     log_format: LogFormat | None = None
     log_level: LogLevel | None = None
     format: OutputFormat | None = None
+
+    @property
+    def known_label_tags(self) -> Sequence[str]:
+        """Return the tags that become labels, for what is about no suite in particular."""
+        return DEFAULT_LABEL_TAGS if self.label_tags is None else self.label_tags
 
 
 _KEYS = tuple(key.name for key in fields(Settings))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from dqx.cli.readable import counted
 from dqx.common import ConfigurationError
 from dqx.telemetry.redaction import secrets_in
 
@@ -83,16 +84,16 @@ def _telemetry(plugins: Sequence[Mapping[str, Mapping[str, Any]]]) -> Telemetry 
     said = _problems_of(problems, plugins)
     if not wanted:
         return None
-    from dqx.telemetry.providers import Telemetry, install, taken
+    from dqx.telemetry.installation import install, taken
+    from dqx.telemetry.providers import Telemetry
 
     wanted = [each for each in wanted if not taken(each.signal)]
     if not wanted:
         return None
     try:
         telemetry = Telemetry(wanted, problems, long_lived=False, secrets=secrets_in(list(plugins)))
-    except (
-        ConfigurationError
-    ) as error:  # the SDK itself cannot be used, nor can what is lost be counted by it
+    except ConfigurationError as error:
+        # The SDK itself cannot be used, nor can what is lost be counted by it.
         logger.warning("Telemetry is not sent: %s", _problems_of([*problems, error], plugins))
         return None
     if problems:
@@ -130,17 +131,13 @@ def _end(telemetry: Telemetry, *, forked: bool, quiet: bool) -> Mapping[tuple[st
         return telemetry.lost
     dropped = telemetry.shutdown().dropped
     for place, delivery in telemetry.by_place().items():
-        sent = [_count(number, _ITEMS[signal]) for signal, number in delivery.delivered.items() if number]
+        sent = [counted(number, _ITEMS[signal]) for signal, number in delivery.delivered.items() if number]
         if sent and not quiet:
             click.echo(f"Telemetry: {' and '.join(sent)} sent to {place}", err=True)
         lost = [
-            f"{_count(number, _ITEMS[signal])} ({reason.replace('_', ' ')})"
+            f"{counted(number, _ITEMS[signal])} ({reason.replace('_', ' ')})"
             for (signal, reason), number in delivery.dropped.items()
         ]
         if lost:
             click.echo(f"Telemetry: not sent to {place}: {', '.join(lost)}", err=True)
     return dropped
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

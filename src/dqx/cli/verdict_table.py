@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from dqx.cli.duration import duration_text
 from dqx.cli.output import laid_out, plain_table
-from dqx.cli.readable import readable
-from dqx.common import one_line
+from dqx.cli.readable import counted, readable
+from dqx.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -178,9 +178,9 @@ def _dataset(dataset: DatasetRun) -> Text:
         return Text(f"Dataset {name} could not be read: {one_line(reason)}", "red")
     text = Text(f"Dataset {name}: ")
     if dataset.rows is not None:
-        text.append(_count(dataset.rows, "row"), "" if dataset.rows else "yellow")
+        text.append(counted(dataset.rows, "row"), "" if dataset.rows else "yellow")
         text.append(", ")
-    text.append(f"{_count(dataset.metrics, 'metric')}, {_count(dataset.reads, 'read')}, ")
+    text.append(f"{counted(dataset.metrics, 'metric')}, {counted(dataset.reads, 'read')}, ")
     text.append(duration_text(dataset.scan_duration_s))
     if dataset.freshness_at is not None:
         text.append(f", newest {dataset.freshness_at:%Y-%m-%d %H:%M:%S}")
@@ -248,10 +248,6 @@ def _style(result: AssertionResult, run: SuiteRun) -> str:
     if result.status == "SUCCESS":
         return "green"
     return "bold red" if result.status != "SKIPPED" and _counts(result, run) else "yellow"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _print(console: Console, paragraph: Text) -> None:

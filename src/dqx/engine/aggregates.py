@@ -12,11 +12,12 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from dqx.common import ScanError, Value, ValueSource, as_utc
+from dqx.common import ScanError, ValueSource
 from dqx.engine.answers import finite_value, moment_value, typed_value
 from dqx.engine.binding import bind
 from dqx.engine.columns import MOMENTS, NUMBERS, Column, Columns
 from dqx.engine.user_sql import PLACE
+from dqx.value import Value, as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +48,7 @@ class Aggregate(NamedTuple):
 class Computation:
     """How a metric is computed: `finish` gets the values of `aggregates`, in their order.
 
-    `finish` raises ScanError when there is no value, and Unsettled when another read has to decide.
+    `finish` raises ScanError when there is no value, and UnsettledError when another read has to decide.
     """
 
     aggregates: tuple[Aggregate, ...]
@@ -127,10 +128,8 @@ class Compiler:
         )
 
     def _make_sum(self, spec: MetricSpec, condition: str | None) -> Computation:
-        column = self._number(spec)
-        return Computation(
-            (_aggregate("sum", column.sql, condition),), lambda total: finite_value(spec, total)
-        )
+        total = _sum(self._number(spec), condition)
+        return Computation((total,), lambda value: finite_value(spec, value))
 
     def _make_average(self, spec: MetricSpec, condition: str | None) -> Computation:
         column = self._number(spec)
@@ -140,7 +139,7 @@ class Compiler:
             return known / n if isinstance(known, float) else float(Fraction(known) / n)
 
         # Sum and count, which are what the engine's mean is made of, and are wanted elsewhere as well.
-        return Computation((_aggregate("sum", column.sql, condition), _count(column.sql, condition)), finish)
+        return Computation((_sum(column, condition), _count(column.sql, condition)), finish)
 
     def _make_extreme(self, spec: MetricSpec, condition: str | None) -> Computation:
         column = self.columns.require(
@@ -171,11 +170,11 @@ class Compiler:
 
         plain = _aggregate("var_samp", column.sql, condition)
         if column.family == "float":
-            # Some releases refuse the whole query for one infinity or NaN; then it is looked for before.
-            finite = _rows_of(
-                "var_samp", f"CASE WHEN isfinite({column.sql}) THEN {column.sql} END", condition
-            )
-            others = _rows_of("bool_or", f"NOT isfinite({column.sql})", condition)
+            # Some releases refuse the whole query for one infinity, NaN or square that is too large for a float; then
+            # it is looked for before. The sum of 10**28 such squares is a float; NaN is larger than any number.
+            squared = f"abs({column.sql}) < 1e140"
+            finite = _rows_of("var_samp", f"CASE WHEN {squared} THEN {column.sql} END", condition)
+            others = _rows_of("bool_or", f"NOT {squared}", condition)
             guarded = Aggregate(f"CASE WHEN {others} THEN CAST('nan' AS DOUBLE) ELSE {finite} END")
             plain = plain._replace(fallback=guarded)
         return Computation((plain,), finish)
@@ -335,6 +334,13 @@ def _both(condition: str | None, further: str) -> str:
 
 def _aggregate(function: str, sql: str, condition: str | None) -> Aggregate:
     return Aggregate(_rows_of(function, sql, condition))
+
+
+def _sum(column: Column, condition: str | None) -> Aggregate:
+    # The engine adds up unsigned integers of 128 bits as floats.
+    return _aggregate(
+        "sum", f"CAST({column.sql} AS HUGEINT)" if column.type == "UHUGEINT" else column.sql, condition
+    )
 
 
 def _count_rows(condition: str | None) -> Aggregate:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+import struct
+from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from dqx.common import ScanError, Value, as_utc
+from dqx.common import ScanError
 from dqx.engine.columns import MOMENTS, NUMBERS, Column, Family
 from dqx.engine.metrics import is_finite
+from dqx.value import EPOCH, Value, as_utc
 
 if TYPE_CHECKING:
     from dqx.engine.metrics import MetricSpec
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+def moment_of(us: int, family: Family) -> date:
+    """Return microseconds since 1970 as a value of a date or timestamp column; OverflowError outside the calendar."""
+    moment = EPOCH + timedelta(microseconds=us)
+    if family == "date":
+        return moment.date()
+    return moment if family == "timestamptz" else moment.replace(tzinfo=None)
 
 
 def finite_value(spec: MetricSpec, value: Any, absent: str = "no rows, or NULL in all of them") -> Any:
@@ -28,14 +36,9 @@ def finite_value(spec: MetricSpec, value: Any, absent: str = "no rows, or NULL i
 def moment_value(spec: MetricSpec, us: int | None, family: Family) -> date:
     """Return a date or a timestamp from microseconds since 1970."""
     try:
-        moment = _EPOCH + timedelta(
-            microseconds=finite_value(spec, us, "no rows, NULL in all of them, or an infinite one")
-        )
+        return moment_of(finite_value(spec, us, "no rows, NULL in all of them, or an infinite one"), family)
     except OverflowError:
         raise ScanError(f"{spec.render()} is outside of the years 1 to 9999") from None
-    if family == "date":
-        return moment.date()
-    return moment if family == "timestamptz" else moment.replace(tzinfo=None)
 
 
 def typed_value(spec: MetricSpec, type_: str, text: str | None) -> Value:
@@ -47,8 +50,10 @@ def typed_value(spec: MetricSpec, type_: str, text: str | None) -> Value:
     if family == "integer":
         return int(text)
     if family in NUMBERS:
-        number: Value = finite_value(spec, float(text) if family == "float" else Decimal(text))
-        return number
+        number: Value = Decimal(text) if family == "decimal" else float(text)
+        if type_ == "FLOAT":  # whose shortest text tells it from other floats of 32 bits only
+            (number,) = struct.unpack("f", struct.pack("f", number))
+        return cast("Value", finite_value(spec, number))
     if family not in MOMENTS:
         raise ScanError(f"{spec.render()} gave {type_}, where a number or a moment was needed")
     try:

@@ -12,13 +12,13 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from dqx.common import as_utc
 from dqx.engine.metrics import is_finite
+from dqx.value import as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from dqx.common import Value
+    from dqx.value import Value
 
 Number = int | float | Decimal | Fraction
 Operand = Number | date

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from dqx.common import FrozenDict, Tags
 from dqx.engine.arithmetic import compare, settle
 from dqx.engine.expression import Constant, Expression, Operation
 from dqx.engine.metrics import render_value
+from dqx.frozen_dict import FrozenDict, Tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from dqx.common import Severity, Value
+    from dqx.common import Severity
     from dqx.engine.arithmetic import Operand
     from dqx.engine.expression import Metric
+    from dqx.value import Value
 
 Comparison = Literal["==", "!=", ">", ">=", "<", "<=", "between", "not between"]
 
@@ -116,6 +117,10 @@ class Assertion:
         if self.validator is not None:
             for bound in self.validator.expressions():
                 yield from bound.metrics()
+
+    def dataset_of(self, metric: Metric, only: str | None) -> str | None:
+        """Return where one of its metrics belongs, by the metric, by the check, or as the run's only dataset."""
+        return metric.dataset or self.dataset or only
 
     def render(self, *, redacted: bool = False) -> str:
         """Return the whole assertion as a person would write it."""

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from datetime import date, datetime
+from datetime import date, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from dqx.common import ScanError, as_utc
+from dqx.common import ScanError
 from dqx.engine.columns import NUMBERS
 from dqx.engine.user_sql import HALF_PAIR
+from dqx.value import EPOCH, as_utc
 
 if TYPE_CHECKING:
     from dqx.engine.columns import Column, Family
     from dqx.engine.metrics import Literals, MetricKind
 
+# What 64 bits of nanoseconds reach to before and after 1970.
+_NS_REACH = timedelta(microseconds=(2**63 - 1) // 1_000)
 _FLOAT_MAX = {"FLOAT": (2 - 2**-23) * 2.0**127, "DOUBLE": math.ldexp(2 - 2**-52, 1023)}
 _TAKES: dict[Family, tuple[tuple[type, ...], str]] = {
     "integer": ((int, float, Decimal), "numbers"),
@@ -49,11 +52,17 @@ def bind(column: Column, value: Literals, kind: MetricKind) -> Literals | None:
         return None
     if isinstance(value, (int, float, Decimal)) and column.family in NUMBERS:
         return _float_text(column, value) if column.family == "float" else _exact_text(column, value)
-    if isinstance(value, date) and column.family == "timestamptz":
-        return as_utc(value)
-    if isinstance(value, datetime) and column.family == "timestamp":
-        return as_utc(value).replace(tzinfo=None)
-    return value
+    return _moment(column, value) if isinstance(value, date) else value
+
+
+def _moment(column: Column, value: date) -> date | None:
+    """Return a moment in UTC, or None when the column cannot hold it: a time of day, a year beyond nanoseconds."""
+    moment = as_utc(value)
+    if column.family == "date":
+        return moment.date() if moment.time() == time() else None
+    if column.type.endswith("_NS") and abs(moment - EPOCH) > _NS_REACH:
+        return None
+    return moment if column.family == "timestamptz" else moment.replace(tzinfo=None)
 
 
 def _exact_text(column: Column, value: float | Decimal) -> str | None:
@@ -61,7 +70,8 @@ def _exact_text(column: Column, value: float | Decimal) -> str | None:
     low, high, scale = column.bounds()
     written = Decimal(str(value))  # a float is the decimal that was written
     scaled = Fraction(written) * 10**scale
-    return format(written, "f") if scaled.denominator == 1 and low <= scaled <= high else None
+    # Without the sign of -0.0, which no unsigned integer has.
+    return format(written or Decimal(), "f") if scaled.denominator == 1 and low <= scaled <= high else None
 
 
 def _float_text(column: Column, value: float | Decimal) -> str | None:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from dqx.common import ScanError, did_you_mean
+from dqx.common import ScanError
 from dqx.engine.user_sql import UNFIT
+from dqx.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

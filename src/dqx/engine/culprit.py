@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dqx.common import ScanError
+from dqx.engine.foreign import reason_of
 from dqx.engine.user_sql import BEGIN
 
 if TYPE_CHECKING:
@@ -78,13 +79,13 @@ class Reads:
                 self._probe(group)
             except self._unbound as cause:
                 if len(group) == 1:
-                    failed[group[0]] = ScanError(_reason(cause))
+                    failed[group[0]] = ScanError(reason_of(cause))
                 else:
                     groups += _halves(group)
             except self._refused:
                 continue  # to be found when it is read
         if not failed:
-            return dict.fromkeys(wanted, ScanError(_reason(error)))
+            return dict.fromkeys(wanted, ScanError(reason_of(error)))
         return failed | self.read(aggregate for aggregate in wanted if aggregate not in failed)
 
     def _isolate(self, wanted: list[Aggregate], cause: Exception) -> dict[Aggregate, Any]:
@@ -120,10 +121,10 @@ class Reads:
 def _blamed(suspects: list[Aggregate], cause: Exception) -> ScanError:
     """Return the reason why suspects, one of which is the culprit, have no value."""
     if len(suspects) == 1:
-        return ScanError(_reason(cause))
+        return ScanError(reason_of(cause))
     return ScanError(
         f"not computed: an aggregate of the same query failed, and {EXTRA_READS_MAX} more reads did not tell "
-        f"which: {_reason(cause)}"
+        f"which: {reason_of(cause)}"
     )
 
 
@@ -134,9 +135,3 @@ def _halves(suspects: list[Aggregate]) -> tuple[list[Aggregate], list[Aggregate]
         return ours, [aggregate for aggregate in suspects if BEGIN in aggregate.sql]
     middle = len(suspects) // 2
     return suspects[:middle], suspects[middle:]
-
-
-def _reason(error: Exception) -> str:
-    """Return the engine's reason and its suggestion, without the query that it repeats below them."""
-    lines = [line.strip() for line in str(error).split("\n\n")[0].splitlines() if line.strip()]
-    return " ".join(lines) or type(error).__name__

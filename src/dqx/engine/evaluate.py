@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from dqx.common import AssertionResult, FrozenDict, Tags
+from dqx.common import AssertionResult
 from dqx.engine.arithmetic import EvaluationError, settle
 from dqx.engine.expression import Constant, NoHistoryError
 from dqx.engine.metrics import render_value
 from dqx.engine.plan import Symbol
+from dqx.frozen_dict import FrozenDict, Tags
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
-    from dqx.common import ResultKey, ResultValue, Status, Value
+    from dqx.common import ResultKey, ResultValue, Status
     from dqx.engine.assertion import Assertion
     from dqx.engine.expression import Metric
+    from dqx.value import Value
 
 _NO_THRESHOLDS: Mapping[str, Value] = FrozenDict()
 
@@ -106,13 +108,15 @@ class Evaluation:
             return "SKIPPED", f"no history yet: {absent}", value, thresholds
         except EvaluationError as error:
             return "ERROR", str(error), value, thresholds
-        shown = f"{actual.render()} is {render_value(value)}, which is not {validator.render()}"
+        wanted = validator.render()
+        claim = wanted.removeprefix("not ") if wanted.startswith("not ") else f"not {wanted}"
+        shown = f"{actual.render()} is {render_value(value)}, which is {claim}"
         if not all(isinstance(bound, Constant) for bound in validator.expressions()):
             # What a bound came to, once where both are one.
             shown += f" ({' to '.join(dict.fromkeys(map(render_value, thresholds.values())))})"
         return "FAILURE", shown, value, thresholds
 
     def _symbol(self, assertion: Assertion, metric: Metric) -> Symbol:
-        dataset = metric.dataset or assertion.dataset or self.only_dataset
+        dataset = assertion.dataset_of(metric, self.only_dataset)
         assert dataset is not None  # the plan has seen to it
         return Symbol(dataset, metric.spec.identity, metric.lag)

@@ -14,9 +14,10 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, NoReturn
 
-from dqx.common import ConfigurationError, Value, as_utc
+from dqx.common import ConfigurationError
 from dqx.engine.arithmetic import EvaluationError, combine, finite
 from dqx.engine.metrics import MetricSpec, is_finite, plain_value, render_value
+from dqx.value import Value, as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

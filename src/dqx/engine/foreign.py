@@ -36,5 +36,5 @@ def refuse_interruption(error: Exception) -> None:
 
 
 def reason_of(error: Exception) -> str:
-    """Return what an error says, without the query that some repeat below it."""
+    """Return what an error says and suggests, on one line, without the query that some repeat below it."""
     return " ".join(str(error).split("\n\n")[0].split()) or type(error).__name__

@@ -16,7 +16,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
-from dqx.common import Value
+from dqx.value import Value
 
 Literals = Value | bool | str
 """What may be written as a value inside a metric: counted, compared with, or a parameter of it."""

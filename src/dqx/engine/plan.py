@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from dqx.common import ConfigurationError, did_you_mean
+from dqx.common import ConfigurationError
+from dqx.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -40,11 +41,13 @@ class SymbolPlan:
 class Plan:
     """What a run needs: the symbols, in the order in which they are first named.
 
-    `scans` has the metrics of each dataset, the unlagged base of every lagged one among them.
+    `scans` has the metrics of each dataset, the unlagged base of every lagged one among them. `only_dataset` is
+    the run's dataset where it has one alone.
     """
 
     symbols: Mapping[Symbol, SymbolPlan]
     scans: Mapping[str, Sequence[MetricSpec]]
+    only_dataset: str | None
 
     def lagged(self, key: ResultKey) -> dict[tuple[str, str, date], Symbol]:
         """Return the symbols of days before, each by what history keeps it under: dataset, metric id and day.
@@ -70,7 +73,7 @@ def make_plan(assertions: Sequence[Assertion], datasets: Collection[str]) -> Pla
     only = next(iter(datasets)) if len(datasets) == 1 else None
     for assertion in assertions:
         for metric in assertion.metrics():
-            dataset = metric.dataset or assertion.dataset or only
+            dataset = assertion.dataset_of(metric, only)
             if dataset is None or dataset not in datasets:
                 raise _no_dataset(assertion, metric, dataset, datasets)
             # The base of a lagged metric is computed and stored, too, or there never would be a history.
@@ -80,7 +83,7 @@ def make_plan(assertions: Sequence[Assertion], datasets: Collection[str]) -> Pla
                 if known is None or (known.label is None and metric.label is not None):
                     symbols[symbol] = SymbolPlan(metric.spec, metric.label)
                     scans.setdefault(dataset, {})[metric.spec] = None
-    return Plan(symbols, {dataset: tuple(specs) for dataset, specs in scans.items()})
+    return Plan(symbols, {dataset: tuple(specs) for dataset, specs in scans.items()}, only)
 
 
 def _no_dataset(

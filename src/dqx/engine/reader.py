@@ -185,4 +185,5 @@ def literal(value: object) -> str:
         return f"CAST('{value.isoformat(sep=' ')}' AS {kind})"
     if isinstance(value, date):
         return f"CAST('{value.isoformat()}' AS DATE)"
-    return quote(str(value))
+    # Early releases take a NUL for the end of the query.
+    return f"({' || chr(0) || '.join(map(quote, str(value).split(chr(0))))})"

@@ -9,8 +9,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dqx.common import ScanError, as_utc
+from dqx.common import ScanError
 from dqx.engine.metrics import plain_value
+from dqx.value import as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

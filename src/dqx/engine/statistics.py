@@ -8,21 +8,20 @@ and max are left alone). Floats are left out: NaN is DuckDB's maximum, and no fi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dqx.engine.answers import moment_of
 from dqx.engine.columns import MOMENTS
 from dqx.engine.foreign import foreign_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import date
 
     import duckdb
 
     from dqx.engine.columns import Column, Family
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +101,6 @@ def _moment(us: int | None, family: Family) -> date | None:
     if us is None:
         return None
     try:
-        moment = _EPOCH + timedelta(microseconds=us)
+        return moment_of(us, family)
     except OverflowError:
         return None
-    if family == "date":
-        return moment.date()
-    return moment if family == "timestamptz" else moment.replace(tzinfo=None)

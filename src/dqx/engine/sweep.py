@@ -15,12 +15,13 @@ from dqx.telemetry import tracing
 from dqx.telemetry.redaction import MAX_REASON, redact_exception
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from dqx.common import Analyzer, ResultKey, SqlDataSource
     from dqx.engine.metrics import MetricSpec
     from dqx.engine.plan import Plan
+    from dqx.engine.watch import Watch
 
 
 def scan_datasets(
@@ -29,7 +30,7 @@ def scan_datasets(
     key: ResultKey,
     now: datetime,
     deadline: float,
-    watch: Callable[[str, Analyzer | None], None],
+    watch: Watch,
 ) -> dict[str, ScanReport]:
     """Return a report for each dataset of the plan, in the order in which the checks name them.
 
@@ -39,7 +40,10 @@ def scan_datasets(
         key: The day that a date column keeps a scan to.
         now: The run's time (aware, UTC).
         deadline: When the time for all scans is over, by `time.perf_counter`.
-        watch: Told which dataset is being scanned by what, and with None that it is over.
+        watch: Where other threads see each scan, and end it.
+
+    Raises:
+        KeyboardInterrupt: When one of them did.
     """
     reports: dict[str, ScanReport] = {}
     for dataset, metrics in plan.scans.items():
@@ -52,19 +56,17 @@ def scan_datasets(
         except Exception as error:  # noqa: BLE001  # a source of somebody else's may raise whatever it likes
             reports[dataset] = _failed(request, _unreadable(dataset, error), begun)
             continue
-        watch(dataset, analyzer)
         with tracing.select(dataset, system, embedded=embedded) as span:
-            try:
-                report = analyzer.scan(request)
-                reports[dataset] = report if _is_ours(analyzer) else _complete(request, report)
-            except ScanError as error:
-                reports[dataset] = _failed(request, error, begun)
-            except Exception as error:
-                if _is_ours(analyzer):
-                    raise
-                reports[dataset] = _failed(request, _unreadable(dataset, error), begun)
-            finally:
-                watch(dataset, None)
+            with watch.over(dataset, analyzer):
+                try:
+                    report = analyzer.scan(request)
+                    reports[dataset] = report if _is_ours(analyzer) else _complete(request, report)
+                except ScanError as error:
+                    reports[dataset] = _failed(request, error, begun)
+                except Exception as error:
+                    if _is_ours(analyzer):
+                        raise
+                    reports[dataset] = _failed(request, _unreadable(dataset, error), begun)
             tracing.end_select(span, reports[dataset])
     return {dataset: without_secrets(report) for dataset, report in reports.items()}
 

@@ -8,10 +8,11 @@ import time
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from dqx.common import FrozenDict, StoreError
+from dqx.common import StoreError
 from dqx.exporter.app import UnavailableError
 from dqx.exporter.page import Page
 from dqx.exporter.stored import snapshot_samples
+from dqx.frozen_dict import FrozenDict
 from dqx.telemetry import names
 from dqx.telemetry.families import families
 from dqx.telemetry.redaction import redact_exception, redact_traceback

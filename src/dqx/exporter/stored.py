@@ -49,6 +49,6 @@ def snapshot_samples(stored: StoredSnapshot) -> Iterator[Sample]:
     warn_once(snapshot)
     yield from snapshot.samples
     if stored.started_at is not None:
-        yield Sample(names.SUITE_STARTED, snapshot.common, stored.started_at.timestamp())
+        yield Sample(names.SUITE_STARTED, snapshot.identity.series, stored.started_at.timestamp())
     elif stored.registered_at is not None:
-        yield Sample(names.SUITE_REGISTERED, snapshot.common, stored.registered_at.timestamp())
+        yield Sample(names.SUITE_REGISTERED, snapshot.identity.series, stored.registered_at.timestamp())

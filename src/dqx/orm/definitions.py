@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from dqx.orm.rows import insert_if_new, insert_rows
+from dqx.orm.rows import chunks, insert_if_new, insert_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def numbers_of(
         contents: The definitions, their values in the order of `columns`.
     """
     digests = [digest(content) for content in contents]
-    known = _known(connection, table, suite)
+    known = _known(connection, table, suite, digests)
     # Sorted, because two programs that insert the same definitions in two orders wait for each other for ever.
     new = sorted(
         {key: content for key, content in zip(digests, contents, strict=True) if key not in known}.items()
@@ -58,10 +58,14 @@ def numbers_of(
             ("suite", "digest", *columns),
             [(suite, key, *content) for key, content in new],
         )
-        known = _known(connection, table, suite)
+        known = _known(connection, table, suite, digests)
     return [known[key] for key in digests]
 
 
-def _known(connection: Connection, table: Table, suite: int) -> dict[str, int]:
-    rows = connection.execute(select(table.c.digest, table.c.id).where(table.c.suite == suite))
-    return {row[0]: row[1] for row in rows}
+def _known(connection: Connection, table: Table, suite: int, digests: Sequence[str]) -> dict[str, int]:
+    """Return the numbers of those that are there, by digest; not of all: a threshold of the day is a new one each."""
+    found: dict[str, int] = {}
+    for chunk in chunks(digests):
+        query = select(table.c.digest, table.c.id).where(table.c.suite == suite, table.c.digest.in_(chunk))
+        found |= {row[0]: row[1] for row in connection.execute(query)}
+    return found

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dqx.common import StoredMetric, Value
+    from dqx.common import StoredMetric
+    from dqx.value import Value
 
 Wanted = tuple[str, str, "date"]
 
@@ -69,14 +70,15 @@ def look_up(
 
 def _pairs(connection: Connection, suite: str, wanted: set[tuple[str, str]]) -> dict[int, tuple[str, str]]:
     """Return the numbers of the metrics that are wanted; one whose label changed has several."""
-    query = (
+    of_suite = (
         select(metrics.c.id, metrics.c.dataset, metrics.c.metric_id)
         .join(suites)
         .where(suites.c.digest == digest((suite,)))
     )
     return {
         number: (dataset, metric_id)
-        for number, dataset, metric_id in connection.execute(query)
+        for chunk in chunks(sorted({metric_id for _, metric_id in wanted}))
+        for number, dataset, metric_id in connection.execute(of_suite.where(metrics.c.metric_id.in_(chunk)))
         if (dataset, metric_id) in wanted
     }
 

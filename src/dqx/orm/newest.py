@@ -12,15 +12,15 @@ from sqlalchemy import func, or_, select
 from dqx.common import (
     AssertionResult,
     DatasetRun,
-    FrozenDict,
     PluginOutcome,
     ResultValue,
     StoreError,
     SuiteInfo,
     SymbolInfo,
 )
+from dqx.frozen_dict import FrozenDict
 from dqx.orm.rows import chunks
-from dqx.orm.runs import as_stored
+from dqx.orm.runs import LISTED, as_stored, newness, number_of_newest
 from dqx.orm.schedules import differing
 from dqx.orm.snapshot import labels_of
 from dqx.orm.state import StoredSnapshot, StoreState
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import ColumnElement, Connection, ScalarSelect, Select
+    from sqlalchemy import Connection, Select
     from sqlalchemy import Row as SqlRow
 
     from dqx.orm.state import Stamp
@@ -98,9 +98,6 @@ def _schedules(
     """Return the schedules by suite and labels, each with its newest runs' numbers.
 
     Of those that are forgotten only snapshots that have no others, for `GOODBYE`.
-
-    A subquery for each schedule and kind of run takes one look into an index; to rank all runs takes a second
-    when there are a million.
     """
     finished = runs.alias()
     passed = runs.alias()
@@ -109,9 +106,9 @@ def _schedules(
         select(
             schedules,
             suites.c.name,
-            _number_of_newest(finished.c, finished.c.finished_at.is_not(None)).label("finished"),
-            _number_of_newest(passed.c, passed.c.verdict == "passed").label("passed"),
-            _number_of_newest(started.c).label("started"),
+            number_of_newest(finished.c, finished.c.finished_at.is_not(None)).label("finished"),
+            number_of_newest(passed.c, passed.c.verdict == "passed").label("passed"),
+            number_of_newest(started.c).label("started"),
         )
         .join(suites, schedules.c.suite == suites.c.id)
         .where(or_(schedules.c.forgotten_at.is_(None), schedules.c.forgotten_at > encode_time(now - GOODBYE)))
@@ -126,28 +123,12 @@ def _schedules(
     }
 
 
-def _number_of_newest(columns: Any, *conditions: ColumnElement[bool]) -> ScalarSelect[Any]:
-    return (
-        select(columns.id)
-        .where(columns.schedule == schedules.c.id, *conditions)
-        .order_by(columns.key_date.desc(), columns.started_at.desc(), columns.id.desc())
-        .limit(1)
-        .correlate(schedules)
-        .scalar_subquery()
-    )
-
-
 def _numbers(schedule: SqlRow[Any]) -> Iterator[int]:
     return (n for n in (schedule.finished, schedule.passed, schedule.started) if n is not None)
 
 
 def _runs(connection: Connection, numbers: Sequence[int]) -> dict[int, SqlRow[Any]]:
-    query = (
-        select(runs, schedules.c.tags, suites.c.name)
-        .join(schedules, runs.c.schedule == schedules.c.id)
-        .join(suites, schedules.c.suite == suites.c.id)
-    )
-    return {row.id: row for row in _rows_of(connection, query, runs.c.id, sorted(set(numbers)))}
+    return {row.id: row for row in _rows_of(connection, LISTED, runs.c.id, sorted(set(numbers)))}
 
 
 def _rows_of(
@@ -159,7 +140,7 @@ def _rows_of(
 
 def _newest(rows: Mapping[int, SqlRow[Any]], numbers: Iterable[int | None]) -> SqlRow[Any] | None:
     found = (rows[number] for number in numbers if number is not None)
-    return max(found, key=lambda row: (row.key_date, row.started_at, row.id), default=None)
+    return max(found, key=newness, default=None)
 
 
 def _snapshot(
@@ -170,6 +151,9 @@ def _snapshot(
     content: _Content,
 ) -> StoredSnapshot:
     started = _newest(rows, (schedule.started for schedule in group))
+    started_at = None if started is None else started.started_at
+    if started is not None and started.finished_at is None:
+        started_at = content.first_unfinished([s.id for s in group], newest) or started_at
     passed = _newest(rows, (schedule.passed for schedule in group))
     registered = [s.registered_at for s in group if s.registered_at is not None]
     said_by = group[-1] if started is None else started
@@ -186,7 +170,7 @@ def _snapshot(
             said_by.owner,
             said_by.runbook_url,
         ),
-        started_at=None if started is None else decode_time(started.started_at),
+        started_at=None if started_at is None else decode_time(started_at),
         registered_at=decode_time(min(registered)) if registered else None,
         last_success_at=None if passed is None else decode_time(passed.finished_at),
         forgotten=group[0].forgotten_at is not None,
@@ -219,6 +203,21 @@ class _Content:
             "outcomes": self._outcomes[number],
             "telemetry_dropped": FrozenDict(self._dropped[number]),
         }
+
+    def first_unfinished(self, schedule_numbers: Sequence[int], finished: SqlRow[Any] | None) -> int | None:
+        """Return when the first of the runs started, as it is stored, of which none has finished since a run did.
+
+        Not the newest: a suite that runs more often than its time limit is long, and always crashes, has no newest
+        run that is past its limit.
+        """
+        since = (
+            (runs.c.key_date >= finished.key_date, runs.c.started_at > finished.finished_at)
+            if finished is not None
+            else ()
+        )
+        first = select(func.min(runs.c.started_at)).where(runs.c.finished_at.is_(None), *since)
+        found = (row[0] for row in _rows_of(self._connection, first, runs.c.schedule, schedule_numbers))
+        return min((moment for moment in found if moment is not None), default=None)
 
     def _by_run(self, column: Any, query: Select[Any], made: Any) -> dict[int, tuple[Any, ...]]:
         found: dict[int, list[Any]] = {number: [] for number in self._runs}

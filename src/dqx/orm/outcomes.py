@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, select
 
-from dqx.common import FrozenDict, PluginOutcome, StoreError
+from dqx.common import PluginOutcome, StoreError
+from dqx.frozen_dict import FrozenDict
 from dqx.orm.rows import insert_rows
 from dqx.orm.tables import dataset_runs, dropped_telemetry, plugin_outcomes, runs
 from dqx.orm.values import clean, encode_time

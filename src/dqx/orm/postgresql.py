@@ -27,6 +27,12 @@ _LIMITS: dict[str, str | int] = {
     "tcp_user_timeout": 30_000,
 }
 
+_IDLE_LIMIT_S = 20.0
+"""How long the server waits for a program in the middle of a transaction: less than others wait for its locks.
+
+One whose host went down would else keep every run out until the server's TCP gives up, after two hours.
+"""
+
 
 def postgresql_engine(address: Address) -> Engine:
     """Make the engine for a PostgreSQL address; connects to nothing.
@@ -68,7 +74,10 @@ def _begin(connection: Connection) -> None:
     mode = connection.get_execution_options()["dqx_mode"]
     if mode == "read":
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_S * 1000:.0f}")
+    connection.exec_driver_sql(
+        f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_S * 1000:.0f};"
+        f"SET LOCAL idle_in_transaction_session_timeout = {_IDLE_LIMIT_S * 1000:.0f}"
+    )
     if mode != "read":
         lock = "pg_advisory_xact_lock" if mode == "alone" else "pg_advisory_xact_lock_shared"
         connection.exec_driver_sql(f"SELECT {lock}({_LOCK})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dqx.common import FrozenDict
+from dqx.frozen_dict import FrozenDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

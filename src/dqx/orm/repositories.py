@@ -6,8 +6,9 @@ first transaction, and named inside of it.
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from dqx.common import ConfigurationError, SuiteInfo
 from dqx.orm.database import Database
@@ -16,24 +17,26 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import date, timedelta
 
-    from dqx.api import VerificationSuite
-    from dqx.common import (
-        AssertionResult,
-        PluginOutcome,
-        ResultKey,
-        StoredMetric,
-        SuiteRun,
-        Value,
-    )
+    from dqx.common import AssertionResult, PluginOutcome, ResultKey, StoredMetric, SuiteRun
     from dqx.orm.records import SnapshotState, StoredRun
     from dqx.orm.state import Stamp, StoreState
+    from dqx.value import Value
+
+PAUSE_S = 0.01
+"""Between two transactions of `prune`: SQLite gives its lock to whoever asks in the right moment, not to the next."""
+
+
+class Suite(Protocol):
+    """What the store needs of a suite: what it says of itself."""
+
+    info: SuiteInfo
 
 
 class MetricDB:
     """Keep runs, their results and their metrics, and read history across runs.
 
     Threads and processes may share a store. It connects on first use and keeps no connection between two
-    calls; each call is one transaction.
+    calls; each call is one transaction, `prune` many.
 
     Args:
         url: None keeps everything in memory, for as long as this object lives (a forked child has its own
@@ -149,7 +152,7 @@ class MetricDB:
 
     def register(
         self,
-        suites: Iterable[VerificationSuite | SuiteInfo],
+        suites: Iterable[Suite | SuiteInfo],
         tags: Mapping[str, str] | None = None,
         registered_at: datetime | None = None,
     ) -> None:
@@ -193,27 +196,30 @@ class MetricDB:
 
             return schedules.known_suites(connection)
 
-    def changes(self) -> int:
-        """Return how many transactions have written; the same number again means that nothing changed."""
-        with self._database.transaction("read") as connection:
-            from dqx.orm import schema
-
-            return schema.count_of_changes(connection)
-
     def prune(self, keep: timedelta, now: datetime) -> int:
         """Remove runs whose key date is more than `keep` before `now` (UTC); return how many.
 
-        The newest finished run of a suite under its tags always stays.
+        The newest finished run of a suite under its tags always stays. It takes many short transactions, so that
+        runs are stored meanwhile.
 
         Raises:
             ConfigurationError: When `keep` is negative.
         """
         if keep.total_seconds() < 0:
             raise ConfigurationError(f"prune keeps the runs of at least 0 days, not of {keep}", keep)
-        with self._database.transaction("alone") as connection:
+        with self._database.transaction("read") as connection:
             from dqx.orm import retention
 
-            return retention.prune(connection, keep, now)
+            old = retention.old_runs(connection, keep, now)
+        suites: set[int] = set()
+        for begin in range(0, len(old), retention.BATCH):
+            with self._database.transaction("alone") as connection:
+                suites |= retention.delete_runs(connection, old[begin : begin + retention.BATCH])
+            time.sleep(PAUSE_S)
+        for suite in sorted(suites):
+            with self._database.transaction("alone") as connection:
+                retention.delete_unused(connection, suite)
+        return len(old)
 
     def delete_run(self, run_id: str) -> None:
         """Remove a run and all that belongs to it.

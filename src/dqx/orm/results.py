@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from dqx.common import AssertionResult, FrozenDict, StoreError
+from dqx.common import AssertionResult, StoreError
+from dqx.frozen_dict import FrozenDict
 from dqx.orm.definitions import numbers_of
 from dqx.orm.rows import insert_rows
 from dqx.orm.tables import assertions, results, runs, schedules, suites
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from dqx.common import SuiteRun, Tags
+    from dqx.common import SuiteRun
+    from dqx.frozen_dict import Tags
     from dqx.orm.rows import Row
 
 _DEFINITION = (

@@ -39,9 +39,3 @@ def create(connection: Connection, address: Address) -> None:
 def count_change(connection: Connection) -> None:
     """Count a transaction that writes, as its last statement: the row is locked for the commit alone."""
     connection.execute(update(store).values(changes=store.c.changes + 1))
-
-
-def count_of_changes(connection: Connection) -> int:
-    """Return how many transactions have written."""
-    changes: int = connection.execute(select(store.c.changes)).scalar_one()
-    return changes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dqx.common import FrozenDict
+from dqx.frozen_dict import FrozenDict
 from dqx.orm.outcomes import read_dropped, read_finishes
 from dqx.orm.records import SnapshotState
 from dqx.orm.results import read_failing_since

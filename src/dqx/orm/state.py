@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dqx.common import FrozenDict
+from dqx.frozen_dict import FrozenDict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,11 +23,12 @@ class StoredSnapshot:
     """What a store knows of a snapshot: a suite and those of its tags that became labels.
 
     `run` is its newest finished run, by key date and then by start, and results to outcomes are of that run;
-    without one `run` is None and they are empty. `started_at` is the start of the newest run, finished or not,
-    `registered_at` when the suite was made known, both None when that never happened. Of the results, metrics
-    and outcomes only what telemetry shows is read: no raw expression, no reason, no message. `telemetry_dropped`
-    maps signal and reason to the items that the flush after the run lost. `unlabelled_tags` are the tags in which
-    runs of the snapshot differ. `forgotten` tells that somebody retired it: what it shows is that, and no more.
+    without one `run` is None and they are empty. `started_at` is the start of the newest run, or, when that has not
+    finished, of the first since one did; `registered_at` is when the suite was made known; both are None when that
+    never happened. Of the results, metrics and outcomes only what telemetry shows is read: no raw expression, no
+    reason, no message. `telemetry_dropped` maps signal and reason to the items that the flush after the run lost.
+    `unlabelled_tags` are the tags in which runs of the snapshot differ. `forgotten` tells that somebody retired it:
+    what it shows is that, and no more.
     """
 
     suite: str

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from dqx.common import FrozenDict, StoreError, Tags, as_utc
+from dqx.common import StoreError
+from dqx.frozen_dict import FrozenDict, Tags
+from dqx.value import EPOCH, as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from dqx.common import Value
+    from dqx.value import Value
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
 _json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -100,12 +101,12 @@ def decode_names(text: str) -> tuple[str, ...]:
 
 def encode_time(moment: datetime) -> int:
     """Write a time as microseconds since 1970 in UTC, exactly; without a zone it is taken as UTC."""
-    return (as_utc(moment) - _EPOCH) // _MICROSECOND
+    return (as_utc(moment) - EPOCH) // _MICROSECOND
 
 
 def decode_time(microseconds: int) -> datetime:
     """Read what `encode_time` wrote, aware and in UTC."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 def clean(text: str | None) -> str | None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections import Counter
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dqx.common import one_line
 from dqx.plugins.trail_record import key_of
 from dqx.telemetry import names
 from dqx.telemetry.redaction import redact
+from dqx.telemetry.sample import INT_MAX, number
+from dqx.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from dqx.common import AssertionResult
 
 _WORDS = {"SUCCESS": "passed", "FAILURE": "failed", "ERROR": "could not be evaluated", "SKIPPED": "skipped"}
-_MAX_INT = 2**63 - 1
-"""The largest integer that an OpenTelemetry log handler can send."""
 
 
 def log_records(
@@ -93,14 +91,10 @@ def _field(fact: object) -> object:
     match fact:
         case None | bool():
             return fact
+        case int() if abs(fact) <= INT_MAX:
+            return fact
         case int() | float() | Decimal():
-            if isinstance(fact, int) and abs(fact) <= _MAX_INT:
-                return fact
-            try:
-                number = float(fact)
-            except (OverflowError, ValueError):  # 10**400, Decimal("sNaN")
-                return None
-            return number if math.isfinite(number) else None
+            return number(fact)
         case date():
             return fact.isoformat()
         case _:

@@ -6,8 +6,8 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from dqx.common import one_line
 from dqx.plugins.trail_record import key_of
+from dqx.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
-from dqx.common import ConfigurationError, did_you_mean
+from dqx.common import ConfigurationError
 from dqx.plugins.fields import fields_of, is_settings_class, takes_any
 from dqx.plugins.hooks import optional_hooks
 from dqx.plugins.settings import MANAGERS_OWN, shown
 from dqx.telemetry.redaction import MASK, is_secret_name, redact, secrets_in
+from dqx.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

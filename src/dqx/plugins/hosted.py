@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -96,16 +97,11 @@ class HostedPlugin:
             duration_s = time.monotonic() - started
             self.spent_s += duration_s
             failure = reply.failure
-            outcome = PluginOutcome(
-                plugin=self.name,
-                phase=phase,
-                outcome=ending,
+            outcome = replace(
+                self._outcome(phase, ending, required=required),
                 duration_s=duration_s,
                 error_type=failure.error_type if failure else None,
                 message=failure.message if failure else None,
-                version=self.version,
-                distribution=self.distribution,
-                required=required,
                 timeout_s=limit_s,
             )
             tracing.end_plugin_call(span, outcome)
@@ -119,15 +115,10 @@ class HostedPlugin:
     ) -> PluginOutcome:
         """Return the outcome of a call that is not made: disabled, or an error in the settings. It is a span, too."""
         wrong = error_type(reason) if isinstance(reason, ConfigurationError) else None
-        outcome = PluginOutcome(
-            plugin=self.name,
-            phase=phase,
-            outcome="error" if wrong else "disabled",
+        outcome = replace(
+            self._outcome(phase, "error" if wrong else "disabled", required=required),
             error_type=wrong,
             message=redact(str(reason)),
-            version=self.version,
-            distribution=self.distribution,
-            required=required,
         )
         with tracing.plugin_call(phase, self.name, self.version, self.distribution) as span:
             tracing.end_plugin_call(span, outcome)
@@ -149,18 +140,29 @@ class HostedPlugin:
         secrets: Callable[[], Iterable[str]],
     ) -> tuple[Ending, Reply]:
         timeout_s = limit_s - self.spent_s
+        on_late = partial(self._reports.late, self._outcome(phase, "timed_out"))
         if self.hanging:
             return "not_run", _failed("hanging", "its previous call has not come back")
         if timeout_s < least_s:
             return "not_run", _failed("no_time_left", "no time was left for it")
         try:
-            reply = self._worker.call(function, timeout_s, partial(self._reports.late, self, phase), secrets)
+            reply = self._worker.call(function, timeout_s, on_late, secrets)
         except RuntimeError as error:  # no more threads, or the interpreter is on its way out
             return "not_run", _failed("no_thread", str(error))
         if reply.timed_out:
             rest = f", the rest of {limit_s:.3g} s" if self.spent_s else ""
             return "timed_out", _failed("timeout", f"it did not come back within {timeout_s:.3g} s{rest}")
         return ("error" if reply.failure else "ok"), reply
+
+    def _outcome(self, phase: Phase, ending: Ending, *, required: bool = False) -> PluginOutcome:
+        return PluginOutcome(
+            plugin=self.name,
+            phase=phase,
+            outcome=ending,
+            version=self.version,
+            distribution=self.distribution,
+            required=required,
+        )
 
 
 def _failed(error_type: str, message: str) -> Reply:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
-from dqx.common import Tags
+from dqx.frozen_dict import Tags
 from dqx.plugins.failure import Failure
 
 

@@ -107,7 +107,9 @@ class PrometheusPlugin:
 
         snapshot = snapshot_of(results, symbols, suite_name, context)
         if not snapshot.newest:
-            logger.info("%s: a backfill of an older date; nothing is sent to Prometheus", snapshot.identity)
+            logger.info(
+                "%s: a backfill of an older date; nothing is sent to Prometheus", snapshot.identity.text
+            )
             return
         warn_once(snapshot)
         knows_last_success = bool(context.get("persistent")) or context.get("last_success_at") is not None

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from dqx.common import PluginOutcome
     from dqx.plugins.failure import Failure
-    from dqx.plugins.hosted import HostedPlugin
 
 
 class Reports:
@@ -88,23 +87,16 @@ class Reports:
         if failure is not None and failure.traceback:
             log("debug", "Plugin %s: %s", name, failure.traceback, extra=extra)
 
-    def late(self, hosted: HostedPlugin, phase: str, late_s: float) -> None:
+    def late(self, outcome: PluginOutcome, late_s: float) -> None:
         """Log that an abandoned call came back after all."""
         self.log(
             "warning",
             "Plugin %s came back from %s %.2fs after its deadline; what it brought was thrown away (%s)",
-            hosted.name,
-            phase,
+            outcome.plugin,
+            outcome.phase,
             late_s,
-            origin(hosted.distribution, hosted.version),
-            extra=_present(
-                {
-                    names.PLUGIN_NAME: hosted.name,
-                    names.PLUGIN_VERSION: hosted.version,
-                    names.PLUGIN_DISTRIBUTION: hosted.distribution,
-                    names.PLUGIN_PHASE: phase,
-                }
-            ),
+            origin(outcome.distribution, outcome.version),
+            extra=_facts(outcome),
         )
 
     def replaced_streams(self, outcome: PluginOutcome) -> None:
@@ -134,17 +126,12 @@ def _where(outcome: PluginOutcome, failure: Failure | None) -> str:
 
 
 def _facts(outcome: PluginOutcome) -> dict[str, str]:
-    return _present(
-        {
-            names.PLUGIN_NAME: outcome.plugin,
-            names.PLUGIN_VERSION: outcome.version,
-            names.PLUGIN_DISTRIBUTION: outcome.distribution,
-            names.PLUGIN_PHASE: outcome.phase,
-            names.PLUGIN_OUTCOME: outcome.outcome,
-            names.ERROR_TYPE: outcome.error_type,
-        }
-    )
-
-
-def _present(facts: dict[str, str | None]) -> dict[str, str]:
+    facts = {
+        names.PLUGIN_NAME: outcome.plugin,
+        names.PLUGIN_VERSION: outcome.version,
+        names.PLUGIN_DISTRIBUTION: outcome.distribution,
+        names.PLUGIN_PHASE: outcome.phase,
+        names.PLUGIN_OUTCOME: outcome.outcome,
+        names.ERROR_TYPE: outcome.error_type,
+    }
     return {name: fact for name, fact in facts.items() if fact is not None}

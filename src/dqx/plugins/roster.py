@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dqx.common import ConfigurationError, did_you_mean
+from dqx.common import ConfigurationError
 from dqx.plugins import declared, discovery, settings
 from dqx.plugins.hooks import check_hooks
 from dqx.plugins.hosted import HostedPlugin
+from dqx.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

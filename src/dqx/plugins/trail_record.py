@@ -10,8 +10,9 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from dqx.common import AssertionResult, PluginOutcome, ResultKey, as_utc
+from dqx.common import AssertionResult, PluginOutcome, ResultKey
 from dqx.telemetry.redaction import MAX_REASON, redact
+from dqx.value import as_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -51,9 +52,7 @@ def encode(value: object) -> object:
             return {"$date": value.isoformat()}
         case Mapping():
             pairs = {str(key): encode(item) for key, item in value.items()}
-            if len(pairs) == 1 and next(iter(pairs)).startswith(
-                "$"
-            ):  # it would be taken for one of the above
+            if len(pairs) == 1 and next(iter(pairs)).startswith("$"):  # taken for one of the above otherwise
                 return {"$map": [list(pair) for pair in pairs.items()]}
             return pairs
         case list() | tuple():

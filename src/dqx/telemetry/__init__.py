@@ -8,14 +8,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dqx.telemetry.providers import Telemetry, configure
+    from dqx.telemetry.installation import configure
+    from dqx.telemetry.providers import Telemetry
 
 __all__ = ["Telemetry", "configure"]
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        from dqx.telemetry import providers
+    if name == "configure":
+        from dqx.telemetry.installation import configure
 
-        return getattr(providers, name)
+        return configure
+    if name == "Telemetry":
+        from dqx.telemetry.providers import Telemetry
+
+        return Telemetry
     raise AttributeError(f"module 'dqx.telemetry' has no attribute {name!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from dqx.common import FrozenDict
+from dqx.frozen_dict import FrozenDict
 from dqx.telemetry import names
 from dqx.telemetry.labels import collisions, legal, told_apart
 from dqx.telemetry.redaction import MAX_TEXT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Literal
@@ -13,6 +13,7 @@ from dqx import __version__
 from dqx.telemetry import names, tracing
 from dqx.telemetry.redaction import redact
 from dqx.telemetry.sample import number
+from dqx.value import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,6 @@ Which = Literal["auto", "all", "failed", "none"]
 
 _FAILED = ("FAILURE", "ERROR")
 _TEST_STATUS = {"SUCCESS": "pass", "FAILURE": "fail", "ERROR": "fail"}
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def make_spans(
@@ -108,7 +108,7 @@ def _error_type(result: AssertionResult, fail_on: str) -> str | None:
 
 def _start_ns(result: AssertionResult) -> int:
     assert result.evaluated_at is not None
-    return (result.evaluated_at - _EPOCH) // timedelta(microseconds=1) * 1_000
+    return (result.evaluated_at - EPOCH) // timedelta(microseconds=1) * 1_000
 
 
 def _end_ns(result: AssertionResult) -> int:

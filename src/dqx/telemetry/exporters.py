@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import unquote, urlsplit
 
-from dqx.common import ConfigurationError, did_you_mean
+from dqx.common import ConfigurationError
 from dqx.telemetry.redaction import redact, redact_exception
+from dqx.wording import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from typing import TYPE_CHECKING
@@ -61,13 +62,12 @@ class SnapshotCollector:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._snapshots: dict[str, Snapshot] = {}
 
     def replace(self, snapshot: Snapshot) -> None:
         """Take a snapshot in the place of the one of the same identity."""
-        with self._lock:
-            self._snapshots = {**self._snapshots, snapshot.identity: snapshot}
+        with _lock:
+            self._snapshots = {**self._snapshots, snapshot.identity.text: snapshot}
 
     def collect(self) -> list[Family]:
         """Return the families as they are now."""
@@ -80,7 +80,10 @@ class SnapshotCollector:
 
 
 _collectors: weakref.WeakKeyDictionary[CollectorRegistry, SnapshotCollector] = weakref.WeakKeyDictionary()
-_one_at_a_time = threading.Lock()
+_lock = threading.Lock()
+"""For what changes here, held while the process forks: a child has none of the threads that would release it."""
+
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def collector_of(registry: CollectorRegistry) -> SnapshotCollector:
@@ -91,7 +94,7 @@ def collector_of(registry: CollectorRegistry) -> SnapshotCollector:
     Raises:
         ValueError: When the registry has a metric of the same name from somebody else.
     """
-    with _one_at_a_time:
+    with _lock:
         collector = _collectors.get(registry)
         if collector is None:
             collector = SnapshotCollector()

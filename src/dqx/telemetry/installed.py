@@ -26,20 +26,12 @@ _installed: list[Telemetry] = []
 
 def current() -> Telemetry | None:
     """Return what DQX built and has not shut down, or None."""
-    return _installed[0] if _installed else None
+    return next((telemetry for telemetry in _installed if not telemetry.closed), None)
 
 
 def install(telemetry: Telemetry) -> None:
     """Take the place of what was in use."""
     _installed[:] = [telemetry]
-
-
-def withdraw(telemetry: Telemetry) -> bool:
-    """Give up what is in use; tell whether it was this."""
-    if telemetry not in _installed:
-        return False
-    _installed.clear()
-    return True
 
 
 @dataclass(slots=True)

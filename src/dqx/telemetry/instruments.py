@@ -60,7 +60,6 @@ class Instruments:
 
     def __init__(self, provider: MeterProvider) -> None:
         meter = provider.get_meter(names.SCOPE, __version__, schema_url=names.SCHEMA_URL)
-        self._lock = threading.Lock()
         self._shown: dict[str, Shown] = {}
         self._full: set[str] = set()
         for metric in names.METRICS:
@@ -76,7 +75,7 @@ class Instruments:
 
     def show(self, identity: str, make: Callable[[], Snapshot]) -> None:
         """Show a snapshot in the place of the one of the same identity."""
-        with self._lock:
+        with _lock:
             self._shown = {**self._shown, identity: Shown(make)}
 
     def record(
@@ -111,12 +110,12 @@ class Instruments:
 
     def start_clean(self) -> None:
         """Show nothing: after a fork it is the parent process that does."""
-        self._lock = threading.Lock()
         self._shown = {}
 
 
 _by_provider: weakref.WeakKeyDictionary[MeterProvider, Instruments] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
+"""For what changes here, held while the process forks: a child has none of the threads that would release it."""
 
 
 def instruments_on(provider: MeterProvider) -> Instruments:
@@ -134,9 +133,10 @@ def _observe(
     return held.observe(metric) if held is not None else ()
 
 
-def _after_fork() -> None:
+def _after_fork_in_child() -> None:
+    _lock.release()
     for instruments in list(_by_provider.values()):
         instruments.start_clean()
 
 
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child)

@@ -8,7 +8,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dqx.common import ConfigurationError, FrozenDict
+from dqx.common import ConfigurationError
+from dqx.frozen_dict import FrozenDict
 from dqx.telemetry import names
 from dqx.telemetry.redaction import MAX_TEXT, cut, redact
 

@@ -90,8 +90,11 @@ class MetricPush(MetricReader):
         self.collect(timeout_millis=COLLECT_S * 1e3)
 
     def _close(self) -> None:
-        if self._exporter is not None:
-            self._exporter.shutdown()
+        """Hold nothing any more: older SDKs, such as 1.27, keep every reader that there was."""
+        exporter, self._exporter = self._exporter, None
+        self._set_collect_callback(None)
+        if exporter is not None:
+            exporter.shutdown()
 
     def _receive_metrics(
         self, metrics_data: MetricsData | None, timeout_millis: float = 10_000, **_: Any
@@ -101,13 +104,14 @@ class MetricPush(MetricReader):
             return
         if self._exporter is None:
             self._exporter = self._make_exporter(self.ledger)
+        exporter = self._exporter
         requests = list(requests_of(metrics_data, self._max_request_bytes))
         self._latest = sum(count for _, count in requests)
         self.ledger.take(self._latest)
         self.ledger.attempt()
         failed = False
         for request, count in requests:
-            failed = failed or not self._export(self._exporter, request, timeout_millis)
+            failed = failed or not self._export(exporter, request, timeout_millis)
             if failed:
                 self.ledger.fail(count)
             else:

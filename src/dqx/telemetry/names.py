@@ -340,7 +340,11 @@ SUITE_EXPECTED_INTERVAL: Final = _gauge(
 SUITE_GRACE: Final = _gauge("dqx.suite.grace", "s", (), "How late a run may be before it counts as late.")
 SUITE_TIMEOUT: Final = _gauge("dqx.suite.timeout", "s", (), "How long a run may take.")
 SUITE_STARTED: Final = _gauge(
-    "dqx.suite.started.timestamp", "s", (), "When the newest run of the suite started.", "serve"
+    "dqx.suite.started.timestamp",
+    "s",
+    (),
+    "When the newest run started, or the first since one ended.",
+    "serve",
 )
 SUITE_REGISTERED: Final = _gauge(
     "dqx.suite.registered.timestamp", "s", (), "When a suite that never ran was registered.", "serve"
@@ -350,11 +354,9 @@ DATASET_SCAN_DURATION: Final = _gauge(
     "dqx.dataset.scan.duration", "s", ("dataset",), "How long the scan of the dataset took."
 )
 DATASET_FRESHNESS: Final = _gauge(
-    "dqx.dataset.freshness.timestamp",
-    "s",
-    ("dataset",),
+    "dqx.dataset.freshness.timestamp", "s", ("dataset",),
     "The newest value of the columns watched for freshness.",
-)
+)  # fmt: skip
 PLUGIN_OK: Final = _gauge(
     "dqx.plugin.ok", "{plugin}", ("plugin",),
     "1 when every call of the plugin ended well, else 0; absent when disabled.",
@@ -370,21 +372,13 @@ TELEMETRY_DROPPED: Final = _gauge(
 )
 BUILD_INFO: Final = _gauge("dqx.build.info", "", ("version",), "Version of DQX: always 1.")
 EXPORTER_STORE_READ: Final = _gauge(
-    "dqx.exporter.store_read.timestamp",
-    "s",
-    (),
-    "When the exporter last read its store: at the first scrape after a change.",
-    "serve",
-    per_snapshot=False,
-)
+    "dqx.exporter.store_read.timestamp", "s", (),
+    "When the exporter last read its store: at the first scrape after a change.", "serve", per_snapshot=False,
+)  # fmt: skip
 EXPORTER_RENDER_DURATION: Final = _gauge(
-    "dqx.exporter.render.duration",
-    "s",
-    (),
-    "How long the exporter took to render its page.",
-    "serve",
-    per_snapshot=False,
-)
+    "dqx.exporter.render.duration", "s", (),
+    "How long the exporter took to render its page.", "serve", per_snapshot=False,
+)  # fmt: skip
 SUITE_RUNS: Final = Metric(
     "dqx.suite.runs", "counter", "{run}", ("error_type",), "Runs of the suite by this process.", "process"
 )

@@ -1,4 +1,4 @@
-"""The providers of OpenTelemetry that DQX builds from the standard `OTEL_*` variables, and their flush."""
+"""The providers of OpenTelemetry that DQX builds, and their flush."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ import os
 import time
 import weakref
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dqx.common import ConfigurationError
-from dqx.telemetry import installed, tracing
-from dqx.telemetry.exporters import destinations, reading_variables
-from dqx.telemetry.redaction import redact, secrets_in
+from dqx.telemetry import tracing
+from dqx.telemetry.exporters import reading_variables
+from dqx.telemetry.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from dqx.common import ConfigurationError
     from dqx.telemetry.exporters import Destination
     from dqx.telemetry.ledger import Reason, Signal
     from dqx.telemetry.metric_push import MetricPush
@@ -33,7 +32,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEADLINE_S = 3.0
-MAX_DEADLINE_S = 3_600
 LAST_TRY_S = 0.5
 """For the flush at the end of a process when the one before failed: it has had its deadline."""
 
@@ -79,6 +77,7 @@ class Telemetry:
         problems: What about the configuration cannot be used; what is lost by it is counted as `unusable`.
         long_lived: Whether the process outlives its runs, so that counters and histograms say something.
         lost: What was lost up to the latest flush, and after the one before, by signal and reason.
+        closed: Whether it was shut down, and is in use no more.
 
     Raises:
         ConfigurationError: When the SDK cannot be used as its own variables have it.
@@ -98,6 +97,7 @@ class Telemetry:
         self.problems = tuple(problems)
         self.long_lived = long_lived
         self.lost: Mapping[tuple[str, str], int] = {}
+        self.closed = False
         self._deadline_s = deadline_s
         self._failing = False
         self._said = False
@@ -200,18 +200,6 @@ class Telemetry:
             if pipe.ledger.signal == "metrics":
                 pipe.sender.soon(SOON_S)
 
-    def set_global(self) -> None:
-        """Make the providers those of the process, for the spans of plugins, too, where it has none.
-
-        OpenTelemetry lets nobody replace them: those that DQX built and shut down before stay.
-        """
-        from opentelemetry import metrics, trace
-
-        if self.tracer_provider is not None and installed.global_tracers() is None:
-            trace.set_tracer_provider(self.tracer_provider)
-        if self.meter_provider is not None and installed.global_meters() is None:
-            metrics.set_meter_provider(self.meter_provider)
-
     def shutdown(self) -> Delivery:
         """Flush, and stop sending for good."""
         atexit.unregister(self.flush_if_used)
@@ -219,8 +207,8 @@ class Telemetry:
         for pipe in self._pipes:
             pipe.sender.stop()
         _built.discard(self)
-        if installed.withdraw(self) and self.tracer_provider is not None:
-            tracing.use_provider(None)
+        self.closed = True
+        tracing.give_up(self.tracer_provider)
         return delivery
 
     def __enter__(self) -> Telemetry:
@@ -293,70 +281,9 @@ _own: weakref.WeakSet[object] = weakref.WeakSet()
 """The providers that DQX built in this process, also those that are shut down."""
 
 
-def configure(
-    *, set_global: bool = True, deadline_s: float = DEADLINE_S, secrets: Iterable[str] = ()
-) -> Telemetry:
-    """Build providers from the standard `OTEL_*` variables, and send the telemetry of all runs by them.
-
-    Each run is flushed at its end, and what is left when the process ends. With no `OTEL_EXPORTER_OTLP_*ENDPOINT`
-    and no `OTEL_*_EXPORTER` set nothing is built. Called again it returns what it built before.
-
-    Args:
-        set_global: Make the providers those of the process, so that spans of others are sent, too.
-        deadline_s: Seconds that a flush may take, up to an hour.
-        secrets: Values that must not leave in a span, wherever they stand, such as a password of a plugin; those of
-            fewer than four characters are not looked for.
-
-    Raises:
-        ConfigurationError: When an argument or a variable cannot be used, an extra is not installed, or, with
-            `set_global`, the process has providers already.
-    """
-    if not isinstance(deadline_s, int | float) or not 0 <= deadline_s <= MAX_DEADLINE_S:
-        raise ConfigurationError(
-            f"deadline_s is {deadline_s!r}; it takes seconds, from 0 to {MAX_DEADLINE_S}", "deadline_s"
-        )
-    kept = _secrets(secrets)
-    if (built := installed.current()) is not None:
-        return built
-    wanted, problems = destinations()
-    if problems:
-        raise problems[0]
-    for each in wanted if set_global else ():
-        if taken(each.signal):
-            raise ConfigurationError(
-                f"this process has a provider for {each.signal} already, which DQX uses as it is, without being "
-                "told; to send by providers of its own: configure(set_global=False)",
-                each.signal,
-            )
-    telemetry = Telemetry(wanted, deadline_s=deadline_s, secrets=kept)
-    if telemetry.active:
-        install(telemetry, set_global=set_global)
-        atexit.register(telemetry.flush_if_used)
-    return telemetry
-
-
-def _secrets(values: Iterable[str]) -> frozenset[str]:
-    # A text alone would be taken for its letters.
-    if not isinstance(values, str) and isinstance(values, Iterable):
-        given = list(values)
-        if all(isinstance(value, str) for value in given):
-            return secrets_in(given, named_secret=True)
-    raise ConfigurationError("secrets takes a list of texts, such as [password]", "secrets")
-
-
-def install(telemetry: Telemetry, *, set_global: bool) -> None:
-    """Send the telemetry of DQX by these providers, until they are shut down."""
-    if set_global:
-        telemetry.set_global()
-    installed.install(telemetry)
-    if telemetry.tracer_provider is not None:
-        tracing.use_provider(telemetry.tracer_provider)
-
-
-def taken(signal: str) -> bool:
-    """Tell whether the process has a provider for a signal that DQX did not build."""
-    provider = installed.global_tracers() if signal == "traces" else installed.global_meters()
-    return provider is not None and provider not in _own
+def is_own(provider: object) -> bool:
+    """Tell whether DQX built a provider."""
+    return provider in _own
 
 
 def _number(variable: str, default: float) -> float:

@@ -45,14 +45,14 @@ class Pushgateway:
                 job=self.settings.job,
                 registry=Families(families(snapshot.samples)),
                 # In base64 by our own hand: the library writes a space as +, which the gateway takes for a plus.
-                grouping_key={"snapshot@base64": _base64(snapshot.identity)},
+                grouping_key={"snapshot@base64": _base64(snapshot.identity.text)},
                 timeout=self.settings.timeout_s,
                 handler=self._handler,
             )
         except (OSError, HTTPException, ValueError) as error:
             why = redact(str(error) or type(error).__name__)
             raise DeliveryError(
-                f"pushgateway: {redact(self.settings.url)} did not take the push of {snapshot.identity}: {why}",
+                f"pushgateway: {redact(self.settings.url)} did not take the push of {snapshot.identity.text}: {why}",
                 self.name,
             ) from None
 

@@ -125,9 +125,7 @@ def secrets_in(value: object, *, named_secret: bool = False) -> frozenset[str]:
             return secrets_in(value.decode(errors="backslashreplace"), named_secret=named_secret)
         case str():
             found = {value} if named_secret else set(_passwords(value))
-            found |= {
-                repr(secret)[1:-1] for secret in found
-            }  # as an exception shows it: a key's lines with \n
+            found |= {repr(secret)[1:-1] for secret in found}  # as an exception shows a key of several lines
             return frozenset(secret for secret in found if len(secret) >= _SHORTEST)
         case Mapping():
             parts = [

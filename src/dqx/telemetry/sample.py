@@ -8,11 +8,14 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from dqx.common import as_utc
+from dqx.value import as_utc
 
 if TYPE_CHECKING:
-    from dqx.common import FrozenDict
+    from dqx.frozen_dict import FrozenDict
     from dqx.telemetry.names import Metric
+
+INT_MAX = 2**63 - 1
+"""The largest integer that OpenTelemetry sends as one; what is larger goes as a float."""
 
 
 @dataclass(frozen=True, slots=True)

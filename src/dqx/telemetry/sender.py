@@ -76,6 +76,11 @@ class Sender:
         """Tell whether a call is under way."""
         return self._busy
 
+    @property
+    def stopped(self) -> bool:
+        """Tell whether it was stopped, for good."""
+        return self._stopped
+
     def start(self) -> None:
         """Start the thread, unless it runs; from Python 3.12 on none starts when the process ends already."""
         with self._changed, suppress(RuntimeError):

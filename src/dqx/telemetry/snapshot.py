@@ -8,11 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
 from dqx import __version__
-from dqx.common import FrozenDict, Status, as_utc, one_line, verdict_of
+from dqx.common import Status, verdict_of
+from dqx.frozen_dict import FrozenDict
 from dqx.telemetry import names
 from dqx.telemetry.assertion_series import LIMIT, AssertionSeries, Numbered
-from dqx.telemetry.labels import identity_of, legal, told_apart
+from dqx.telemetry.labels import Identity, identity_of, legal, told_apart
 from dqx.telemetry.sample import Sample, number
+from dqx.value import as_utc
+from dqx.wording import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,8 +24,6 @@ if TYPE_CHECKING:
     from dqx.common import AssertionResult, PluginOutcome, SymbolInfo
     from dqx.telemetry.names import Metric
 
-__all__ = ["Sample", "Snapshot", "snapshot_of", "warn_once", "with_outcomes", "without_run"]
-
 logger = logging.getLogger(__name__)
 
 
@@ -30,21 +31,13 @@ logger = logging.getLogger(__name__)
 class Snapshot:
     """All that is sent of a run; it takes the place of what was sent of the run before.
 
-    `identity` is the label `snapshot` (`flights`, or `flights,env=prod`), `labels` the tags that became labels.
     A snapshot that is not `newest` is a backfill: it sets no gauge. `warnings` say what was changed to be sent.
     """
 
-    identity: str
-    suite: str
-    labels: FrozenDict[str, str]
+    identity: Identity
     newest: bool
     samples: tuple[Sample, ...]
     warnings: tuple[str, ...] = ()
-
-    @property
-    def common(self) -> FrozenDict[str, str]:
-        """Return the labels that every series has."""
-        return FrozenDict({"suite": self.suite, "snapshot": self.identity, **self.labels})
 
 
 def snapshot_of(
@@ -88,9 +81,7 @@ def snapshot_of(
     ]
     where = f"suite {identity.suite}: "
     return Snapshot(
-        identity=identity.text,
-        suite=identity.suite,
-        labels=identity.labels,
+        identity=identity,
         newest=bool(context.get("newest", True)),
         samples=tuple(samples),
         warnings=tuple(
@@ -112,7 +103,7 @@ def without_run(suite_name: str, context: Mapping[str, Any]) -> Snapshot:
         *_known(common, _expectations(context)),
         _build_info(common),
     )
-    return Snapshot(identity.text, identity.suite, identity.labels, newest=True, samples=samples)
+    return Snapshot(identity, newest=True, samples=samples)
 
 
 def suite_info(suite_name: str, context: Mapping[str, Any]) -> Sample:
@@ -124,7 +115,7 @@ def with_outcomes(
     snapshot: Snapshot, outcomes: Iterable[PluginOutcome], context: Mapping[str, Any]
 ) -> Snapshot:
     """Return a snapshot of a run that was made without outcomes, with the series of the plugins."""
-    plugins = _plugins(outcomes, context.get("finish_outcomes") or (), snapshot.common)
+    plugins = _plugins(outcomes, context.get("finish_outcomes") or (), snapshot.identity.series)
     return replace(snapshot, samples=(*snapshot.samples, *plugins))
 
 

@@ -76,6 +76,8 @@ class SpanBuffer(SpanProcessor):
         if span.context is None or not span.context.trace_flags.sampled:
             return
         self.ledger.take(1)
+        if self.sender.stopped:  # nobody sends it, and a provider that is global stays for good
+            return
         with self._lock:
             queued = len(self._queue)
             if queued < self._max_queue:
@@ -104,11 +106,12 @@ class SpanBuffer(SpanProcessor):
             return
         if self._exporter is None:
             self._exporter = self._make_exporter(self.ledger)
+        exporter = self._exporter
         while batch := self._next_batch():
             token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
             self.ledger.attempt()
             try:
-                result = self._exporter.export([allow_list.of_span(span, self._secrets) for span in batch])
+                result = exporter.export([allow_list.of_span(span, self._secrets) for span in batch])
             except Exception as error:  # noqa: BLE001  # of the exporter, or of a proxy, certificate, encoder
                 self.ledger.failure = self.ledger.failure or failure_of(error)
                 result = SpanExportResult.FAILURE
@@ -120,8 +123,9 @@ class SpanBuffer(SpanProcessor):
                 self.ledger.fail(len(batch))
 
     def _close(self) -> None:
-        if self._exporter is not None:
-            self._exporter.shutdown()
+        exporter, self._exporter = self._exporter, None
+        if exporter is not None:
+            exporter.shutdown()
 
     def _next_batch(self) -> list[ReadableSpan]:
         with self._lock:

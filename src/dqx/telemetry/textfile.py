@@ -38,7 +38,7 @@ class Textfile:
         Raises:
             DeliveryError: When the folder is missing, full or read-only; what was there before stays.
         """
-        path = self.folder / file_name(snapshot.identity)
+        path = self.folder / file_name(snapshot.identity.text)
         try:
             if not knows_last_success:
                 snapshot = _with_last_success_of(path, snapshot)
@@ -78,4 +78,6 @@ def _with_last_success_of(path: Path, snapshot: Snapshot) -> Snapshot:
     last_success = number(max(found, default=None))
     if last_success is None:
         return snapshot
-    return replace(snapshot, samples=(*snapshot.samples, Sample(metric, snapshot.common, last_success)))
+    return replace(
+        snapshot, samples=(*snapshot.samples, Sample(metric, snapshot.identity.series, last_success))
+    )

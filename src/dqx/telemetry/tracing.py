@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind, Status, StatusCode
 from dqx import __version__
 from dqx.telemetry import names
 from dqx.telemetry.redaction import MAX_QUERY, MAX_TEXT, error_type, redact, redact_exception
-from dqx.telemetry.sample import number
+from dqx.telemetry.sample import INT_MAX, number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from dqx.common import PluginOutcome, ScanReport, SuiteRun
 
-_MAX_INT = 2**63 - 1
 _RUN_STATUS = {"passed": "success", "failed": "failure", "error": "failure", "skipped": "skipped"}
 
 _provider: TracerProvider | None = None
@@ -44,6 +43,12 @@ def use_provider(provider: TracerProvider | None) -> TracerProvider | None:
     global _provider  # one per process, as the global provider that it stands in for
     before, _provider = _provider, provider
     return before
+
+
+def give_up(provider: TracerProvider | None) -> None:
+    """Make DQX's spans by the global provider again, if they are made by this one."""
+    if _provider is provider:
+        use_provider(None)
 
 
 @contextmanager
@@ -189,7 +194,7 @@ def _attribute_value(name: str, value: object) -> AttributeValue | None:
         case bool():
             return value
         case int():
-            return value if abs(value) <= _MAX_INT else number(value)
+            return value if abs(value) <= INT_MAX else number(value)
         case float() | Decimal():
             return number(value)
         case date():

@@ -26,7 +26,7 @@ def make_views() -> Sequence[View]:
 
     # Older SDKs have neither limits nor exemplars, and their views no such arguments.
     known = inspect.signature(View).parameters
-    limit: dict[str, Any] = {"aggregation_cardinality_limit": SERIES_LIMIT} if _LIMIT in known else {}
+    limit: dict[str, Any] = {_LIMIT: SERIES_LIMIT} if _LIMIT in known else {}
     plain: dict[str, Any] = {}
     if _RESERVOIR in known:
         from dqx.telemetry.no_exemplars import reservoir_factory

@@ -29,7 +29,8 @@ from dqx.plugins.otel import OtelPlugin
 from dqx.telemetry import names
 from dqx.telemetry.assertion_spans import ALL_UP_TO
 from dqx.telemetry.exporters import Destination
-from dqx.telemetry.providers import Telemetry, install
+from dqx.telemetry.installation import install
+from dqx.telemetry.providers import Telemetry
 from dqx.telemetry.snapshot import snapshot_of
 from dqx.telemetry.views import SERIES_LIMIT
 from dqx.testing import assertion_result, context_of, suite_run, symbol_info

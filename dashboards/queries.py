@@ -133,8 +133,11 @@ class Queries:
         return f"max by ({self.id}) ({self.current(self.last(names.SUITE_PASSED))}) == 0"
 
     def late(self) -> str:
-        """Return the snapshots that should have run again, each with the seconds since its last run."""
-        return f"time() - {self.last_run()} > on (snapshot) group_left () {self.allowed()}"
+        """Return the snapshots that should have run again, each with the seconds since its last run.
+
+        Or until then, as in the rule: where a clock was ahead, nothing new shows.
+        """
+        return f"abs(time() - {self.last_run()}) > on (snapshot) group_left () {self.allowed()}"
 
     def allowed(self) -> str:
         """Return how many seconds may lie between two runs of each snapshot."""

@@ -14,9 +14,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dqx.common import AssertionResult, FrozenDict, PluginOutcome, ResultValue, SymbolInfo, verdict_of
+from dqx.common import AssertionResult, PluginOutcome, ResultValue, SymbolInfo, verdict_of
+from dqx.frozen_dict import FrozenDict
 from dqx.telemetry import names
-from dqx.telemetry.snapshot import Sample, snapshot_of, without_run
+from dqx.telemetry.sample import Sample
+from dqx.telemetry.snapshot import snapshot_of, without_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

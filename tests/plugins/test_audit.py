@@ -88,12 +88,12 @@ def test_every_setting_has_a_meaning() -> None:
 
 def test_a_file_for_a_report_that_is_not_switched_on_is_a_warning() -> None:
     """It was meant to be written, and the plan says that it is not."""
-    with captured_logs() as records:
+    with captured_logs(logger="dqx") as records:
         assert plugin_with(audit_file="report.log").audit_file is None
     assert [r.getMessage() for r in records] == [
         "audit_file is set, but without log_to_file = true nothing is written to it"
     ]
-    with captured_logs() as records:
+    with captured_logs(logger="dqx") as records:
         plugin_with(audit_file="report.log", log_to_file=False)
     assert not records
 
@@ -195,7 +195,7 @@ def test_the_report_is_the_last_info_record_and_what_is_appended_to_the_file(tmp
     """The file has the text of the log, a blank line after each run."""
     path = tmp_path / "report.log"
     plugin = plugin_with(log_to_file=True, audit_file=str(path))
-    with captured_logs() as records:
+    with captured_logs(logger="dqx") as records:
         process(plugin)
         process(plugin)
     reports = [r for r in records if r.levelno == logging.INFO][1::2]
@@ -208,7 +208,7 @@ def test_the_report_is_the_last_info_record_and_what_is_appended_to_the_file(tmp
 def test_a_report_that_cannot_be_written_is_logged_at_once_and_raised_from_finish(tmp_path: Path) -> None:
     """The first error record says so; nothing is made on the way."""
     plugin = plugin_with(log_to_file=True, audit_file=str(tmp_path / "no" / "report.log"))
-    with captured_logs() as records:
+    with captured_logs(logger="dqx") as records:
         process(plugin)
     errors = [r.getMessage() for r in records if r.levelno >= logging.ERROR]
     assert len(errors) == 1
@@ -263,7 +263,7 @@ def test_a_run_is_one_record_and_each_assertion_that_did_not_pass_another() -> N
 
 def test_the_facts_are_fields_of_the_record() -> None:
     """Any JSON formatter or log handler finds them under the names of the catalogue."""
-    with captured_logs() as records:
+    with captured_logs(logger="dqx") as records:
         process(plugin_with())
     run, failure, *_ = records
     assert {name: value for name, value in vars(run).items() if name in names.ATTRIBUTES} == {
@@ -294,7 +294,7 @@ def test_the_facts_are_fields_of_the_record() -> None:
 
 def test_all_assertions_are_logged_when_asked_for() -> None:
     """What passed is INFO."""
-    with captured_logs() as records:
+    with captured_logs(logger="dqx") as records:
         process(plugin_with(assertions="all"))
     levels = [(vars(r).get(names.ASSERTION_STATUS), r.levelname) for r in records[1:-1]]
     assert levels == [
@@ -451,7 +451,7 @@ def test_a_trail_that_cannot_be_written_is_raised_and_the_run_logged_all_the_sam
     folder.mkdir()
     plugin = plugin_with(jsonl_file=str(folder / "audit.jsonl"))
     folder.rmdir()
-    with captured_logs() as records, pytest.raises(AuditError, match="does not exist"):
+    with captured_logs(logger="dqx") as records, pytest.raises(AuditError, match="does not exist"):
         process(plugin)
     assert [r.levelname for r in records] == ["INFO", "WARNING", "WARNING", "WARNING", "INFO"]
 

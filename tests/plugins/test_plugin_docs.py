@@ -87,7 +87,7 @@ from dqx.plugins import PluginManager
 from dqx.testing import captured_logs, context_of, suite_run
 run = suite_run()
 for own in ({"sevrity": "P1"}, {"file": "/nowhere/failures.txt"}):
-    with captured_logs() as records:
+    with captured_logs(logger="dqx") as records:
         PluginManager({"failures": own}, allow=["failures"]).process_all(
             run.results, run.symbols, run.suite, context_of(run))
     print(records[-1].getMessage())

@@ -308,7 +308,7 @@ def test_what_others_log_on_their_threads_is_not_kept_from_them(monkeypatch: pyt
     """A host that exports by itself sees its own warnings."""
     from dqx.telemetry.sender import EXPORTER_LOGGERS
 
-    with refused() as url, telemetry_to(url, monkeypatch), captured_logs() as logs:
+    with refused() as url, telemetry_to(url, monkeypatch), captured_logs(logging.WARNING) as logs:
         for name in EXPORTER_LOGGERS:
             logging.getLogger(name).warning("a host's own")
     assert len(logs) == len(EXPORTER_LOGGERS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import subprocess
@@ -125,7 +126,7 @@ def test_what_cannot_be_used_is_an_error_for_a_program(
     """It asked for it in so many words; nothing is logged beside it, as the SDK would, a token with it."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    with captured_logs() as logs, pytest.raises(ConfigurationError) as caught:
+    with captured_logs(logging.WARNING) as logs, pytest.raises(ConfigurationError) as caught:
         configure(set_global=False)
     assert str(caught.value) == message
     assert not logs
@@ -181,7 +182,7 @@ def test_a_secret_that_is_empty_masks_nothing(otlp: OtlpReceiver, monkeypatch: p
 def test_a_number_that_is_none_is_warned_of(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """And the default is used, as the SDK does it."""
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", value)
-    with captured_logs() as logs:
+    with captured_logs(logger="dqx") as logs:
         telemetry = Telemetry(*destinations({"OTEL_TRACES_EXPORTER": "console"}))
     telemetry.shutdown()
     assert [record.getMessage() for record in logs] == [
